@@ -1,0 +1,126 @@
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Core.Crypto;
+
+public enum CipherAlgorithm
+{
+    Aes,
+    Twofish,
+    Serpent,
+    Cast5,
+}
+
+public enum CipherMode
+{
+    Ecb,
+    Cbc,
+    Ctr,
+    Xts,
+}
+
+public enum IvGenerator
+{
+    /// <summary>No IV (ECB).</summary>
+    None,
+
+    /// <summary>Low 32 bits of the sector number, little-endian, zero padded.</summary>
+    Plain,
+
+    /// <summary>64-bit sector number, little-endian, zero padded.</summary>
+    Plain64,
+
+    /// <summary>64-bit sector number, big-endian, at the end of the IV.</summary>
+    Plain64BigEndian,
+
+    /// <summary>The sector number encrypted under a hash of the key.</summary>
+    Essiv,
+}
+
+/// <summary>What dm-crypt writes as <c>aes-xts-plain64</c> or <c>aes-cbc-essiv:sha256</c>: algorithm, mode, IV generator.</summary>
+/// <param name="IvHash">The hash of <see cref="IvGenerator.Essiv"/>; null for the others.</param>
+public readonly record struct CipherSpec(CipherAlgorithm Algorithm, CipherMode Mode, IvGenerator Iv, HashKind? IvHash = null)
+{
+    /// <summary>aes-xts-plain64, the default of QEMU and cryptsetup.</summary>
+    public static CipherSpec Default { get; } = new(CipherAlgorithm.Aes, CipherMode.Xts, IvGenerator.Plain64);
+
+    /// <summary>The first part alone, as the LUKS1 cipher-name field has it: <c>aes</c>.</summary>
+    public string AlgorithmName => Algorithm.ToString().ToLowerInvariant();
+
+    /// <summary>The rest, as the LUKS1 cipher-mode field has it: <c>xts-plain64</c>, <c>cbc-essiv:sha256</c>, <c>ecb</c>.</summary>
+    public string ModeName
+    {
+        get
+        {
+            string mode = Mode.ToString().ToLowerInvariant();
+            return Iv switch
+            {
+                IvGenerator.None => mode,
+                IvGenerator.Plain => mode + "-plain",
+                IvGenerator.Plain64 => mode + "-plain64",
+                IvGenerator.Plain64BigEndian => mode + "-plain64be",
+                IvGenerator.Essiv => $"{mode}-essiv:{HashKinds.NameOf(IvHash ?? HashKind.Sha256)}",
+                _ => throw new InvalidOperationException($"IV generator {Iv} has no name."),
+            };
+        }
+    }
+
+    public override string ToString() => $"{AlgorithmName}-{ModeName}";
+
+    /// <summary>Parses <c>algorithm-mode[-iv[:hash]]</c>; names are case-insensitive.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.CipherSpecInvalid"/>.</exception>
+    public static CipherSpec Parse(string text)
+    {
+        int dash = text.IndexOf('-', StringComparison.Ordinal);
+        return dash > 0 && TryParse(text[..dash], text[(dash + 1)..], out CipherSpec spec)
+            ? spec
+            : throw new InvalidInputException(ErrorIds.CipherSpecInvalid,
+                $"'{text}' is not a cipher; write algorithm-mode-iv, for example aes-xts-plain64 or aes-cbc-essiv:sha256.");
+    }
+
+    /// <summary>Parses the two fields of a LUKS1 header; false when a word is not known.</summary>
+    public static bool TryParse(string algorithm, string mode, out CipherSpec spec)
+    {
+        spec = default;
+        string[] parts = mode.Split('-', 2);
+        if (!TryWord(algorithm, out CipherAlgorithm cipher) || !TryWord(parts[0], out CipherMode blockMode))
+        {
+            return false;
+        }
+
+        string[] iv = (parts.Length > 1 ? parts[1] : string.Empty).Split(':', 2);
+        HashKind? hash = null;
+        if (iv.Length > 1)
+        {
+            if (!HashKinds.TryParse(iv[1], out HashKind named))
+            {
+                return false;
+            }
+
+            hash = named;
+        }
+
+        IvGenerator? generator = iv[0].ToLowerInvariant() switch
+        {
+            "" => IvGenerator.None,
+            "plain" => IvGenerator.Plain,
+            "plain64" => IvGenerator.Plain64,
+            "plain64be" => IvGenerator.Plain64BigEndian,
+            "essiv" => IvGenerator.Essiv,
+            _ => null,
+        };
+        if (generator is not { } found || (found == IvGenerator.Essiv) != hash.HasValue)
+        {
+            return false;
+        }
+
+        spec = new CipherSpec(cipher, blockMode, found, hash);
+        return true;
+    }
+
+    private static bool TryWord<T>(string word, out T value)
+        where T : struct, Enum
+    {
+        value = default;
+        return word.Length > 0 && char.IsAsciiLetter(word[0]) && Enum.TryParse(word, ignoreCase: true, out value);
+    }
+}

@@ -1,0 +1,31 @@
+namespace VmCrypt.Core.Errors;
+
+public static partial class ErrorIds
+{
+    /// <summary>An access lies outside of the device.</summary>
+    public const string OutOfRange = nameof(OutOfRange);
+
+    /// <summary>A write to a device that was opened, or is, read-only.</summary>
+    public const string DeviceReadOnly = nameof(DeviceReadOnly);
+
+    /// <summary>The file system has no space left.</summary>
+    public const string DiskFull = nameof(DiskFull);
+
+    /// <summary>The operating system reported an input/output error.</summary>
+    public const string DeviceIO = nameof(DeviceIO);
+
+    /// <summary>The file or device does not exist.</summary>
+    public const string FileNotFound = nameof(FileNotFound);
+
+    /// <summary>The file that was to be created exists.</summary>
+    public const string FileExists = nameof(FileExists);
+
+    /// <summary>The operating system refuses access.</summary>
+    public const string AccessDenied = nameof(AccessDenied);
+
+    /// <summary>Another process (often a running QEMU) holds a lock on the image.</summary>
+    public const string ImageInUse = nameof(ImageInUse);
+
+    /// <summary>Zeroing was asked for only if it is fast, and is not.</summary>
+    public const string ZeroNotFast = nameof(ZeroNotFast);
+}

@@ -1,0 +1,16 @@
+namespace VmCrypt.Core.Errors;
+
+public static partial class ErrorIds
+{
+    /// <summary>The text is no cipher specification of the form algorithm-mode-iv.</summary>
+    public const string CipherSpecInvalid = nameof(CipherSpecInvalid);
+
+    /// <summary>The cipher, mode or IV generator is known, but not in this combination or not here.</summary>
+    public const string CipherUnsupported = nameof(CipherUnsupported);
+
+    /// <summary>The key's length does not fit the cipher.</summary>
+    public const string KeySizeInvalid = nameof(KeySizeInvalid);
+
+    /// <summary>The hash is not known.</summary>
+    public const string HashUnsupported = nameof(HashUnsupported);
+}
