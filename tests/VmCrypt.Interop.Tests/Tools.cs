@@ -33,9 +33,11 @@ internal static class Tools
     }
 
     /// <summary>Skips the test when <paramref name="tool"/> is not on the PATH.</summary>
-    public static void Require(string tool)
-    {
-        IEnumerable<string> folders = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':').Append("/usr/sbin").Append("/sbin");
-        Assert.SkipUnless(folders.Any(folder => File.Exists(Path.Combine(folder, tool))), $"{tool} is not installed");
-    }
+    public static void Require(string tool) => Assert.SkipWhen(Find(tool) is null, $"{tool} is not installed");
+
+    /// <summary>The full path of a program, or null.</summary>
+    public static string? Find(string tool) => (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':')
+        .Append("/usr/sbin").Append("/sbin")
+        .Select(folder => Path.Combine(folder, tool))
+        .FirstOrDefault(File.Exists);
 }

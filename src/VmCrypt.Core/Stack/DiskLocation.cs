@@ -1,0 +1,38 @@
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Core.Stack;
+
+/// <summary>Where a disk lies: a local file or block device, or an export of an NBD server.</summary>
+public sealed class DiskLocation
+{
+    private DiskLocation(string text, bool isNbd)
+    {
+        Text = text;
+        IsNbd = isNbd;
+    }
+
+    /// <summary>The full path, or the NBD URI as given.</summary>
+    public string Text { get; }
+
+    public bool IsNbd { get; }
+
+    /// <summary>The folder of a local file, against which relative references of the image are resolved; null for NBD.</summary>
+    public string? Folder => IsNbd ? null : Path.GetDirectoryName(Text);
+
+    /// <summary>Reads a path or an <c>nbd://</c>, <c>nbd+unix://</c> URI.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.LocationInvalid"/>.</exception>
+    public static DiskLocation Parse(string text)
+    {
+        if (string.IsNullOrWhiteSpace(text) || text.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new InvalidInputException(ErrorIds.LocationInvalid, "The disk's location is empty or holds a NUL character.");
+        }
+
+        return IsNbdUri(text) ? new DiskLocation(text, isNbd: true) : new DiskLocation(Path.GetFullPath(text), isNbd: false);
+    }
+
+    public static bool IsNbdUri(string text) =>
+        text.StartsWith("nbd:", StringComparison.OrdinalIgnoreCase) || text.StartsWith("nbd+unix:", StringComparison.OrdinalIgnoreCase);
+
+    public override string ToString() => Text;
+}
