@@ -1,0 +1,9 @@
+namespace VmCrypt.Core.Nbd;
+
+/// <summary>Counted since the start; bytes are those of successful requests.</summary>
+public readonly record struct NbdStatistics(long Requests, long Errors, long BytesRead, long BytesWritten, long BytesZeroed);
+
+/// <summary>One connection.</summary>
+/// <param name="Peer">Address and port of a TCP client; empty for a Unix socket.</param>
+/// <param name="Export">Null until the client has chosen one.</param>
+public sealed record NbdClientInfo(int Id, string Peer, string? Export, DateTimeOffset ConnectedAt, NbdStatistics Statistics);
