@@ -1,0 +1,49 @@
+using System.Text;
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Luks;
+
+namespace VmCrypt.Core.Tests.Luks;
+
+/// <summary>Headers that are quick to make: the least iterations, and room for one sector of payload.</summary>
+internal static class Sample
+{
+    public const string Passphrase = "correct horse";
+
+    public static LuksFormatOptions Options { get; } = new() { Cost = KdfCost.OfIterations(KdfCost.MinIterations) };
+
+    public static SecretBuffer Secret(string text) => SecretBuffer.CopyOf(Encoding.UTF8.GetBytes(text));
+
+    public static async Task<(MemoryDevice Device, LuksHeader Header, VolumeKey Key)> FormatAsync(LuksFormatOptions? options = null)
+    {
+        options ??= Options;
+        var device = new MemoryDevice(options.HeaderLength + 512);
+        using SecretBuffer passphrase = Secret(Passphrase);
+        (LuksHeader header, VolumeKey key) = await LuksHeader.FormatAsync(device, options, passphrase, TestContext.Current.CancellationToken);
+        return (device, header, key);
+    }
+
+    public static Task<LuksHeader> OpenAsync(IBlockDevice device, LuksPlacement placement = LuksPlacement.Attached) =>
+        LuksHeader.OpenAsync(device, new LuksOpenOptions { Placement = placement }, TestContext.Current.CancellationToken).AsTask();
+
+    public static async Task<Unlocked> UnlockAsync(this LuksHeader header, string passphrase, int? slot = null)
+    {
+        using SecretBuffer secret = Secret(passphrase);
+        return await header.UnlockAsync(secret, slot, TestContext.Current.CancellationToken);
+    }
+
+    public static async Task<int> AddAsync(this LuksHeader header, VolumeKey key, string passphrase, int? slot = null)
+    {
+        using SecretBuffer secret = Secret(passphrase);
+        return await header.AddSlotAsync(key, secret, slot, Options.Cost, TestContext.Current.CancellationToken);
+    }
+
+    public static async Task<int> ChangeAsync(this LuksHeader header, VolumeKey key, int slot, string passphrase)
+    {
+        using SecretBuffer secret = Secret(passphrase);
+        return await header.ChangeSlotAsync(key, slot, secret, Options.Cost, TestContext.Current.CancellationToken);
+    }
+
+    public static Task RemoveAsync(this LuksHeader header, int slot, bool force = false) =>
+        header.RemoveSlotAsync(slot, force, TestContext.Current.CancellationToken).AsTask();
+}
