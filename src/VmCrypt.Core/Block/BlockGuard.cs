@@ -30,6 +30,39 @@ internal static class BlockGuard
         Range(device, offset, count);
     }
 
+    /// <summary>Throws unless offset and count keep to the device's required alignment.</summary>
+    public static void Aligned(IBlockDevice device, long offset, long count)
+    {
+        if (!IsAligned(device, offset, count))
+        {
+            throw new InvalidInputException(ErrorIds.Misaligned,
+                $"The range of {count} bytes at offset {offset} is not aligned to the device's {device.Traits.RequiredAlignment} bytes.");
+        }
+    }
+
+    public static bool IsAligned(IBlockDevice device, long offset, long count) =>
+        ((offset | count) & (device.Traits.RequiredAlignment - 1)) == 0;
+
+    public static void Resizable(IBlockDevice device, long length)
+    {
+        Writable(device);
+        if (!device.Traits.CanResize)
+        {
+            throw new UnsupportedFeatureException(ErrorIds.ResizeUnsupported, "The device cannot change its size.");
+        }
+
+        if (length < 0)
+        {
+            throw new InvalidInputException(ErrorIds.OutOfRange, $"A device cannot have a length of {length} bytes.");
+        }
+
+        if (!IsAligned(device, length, 0))
+        {
+            throw new InvalidInputException(ErrorIds.Misaligned,
+                $"The length of {length} bytes is not a multiple of the device's {device.Traits.RequiredAlignment} bytes.");
+        }
+    }
+
     /// <summary>For devices that can only zero by writing.</summary>
     public static void NotOnlyIfFast(ZeroFlags flags)
     {

@@ -12,7 +12,7 @@ public sealed record BlockTraits
 
     public bool CanResize { get; init; }
 
-    /// <summary>Bytes to which offsets and counts must be aligned; 1 where any will do.</summary>
+    /// <summary>Bytes (a power of two) to which offsets and counts must be aligned; 1 where any will do.</summary>
     public int RequiredAlignment { get; init; } = 1;
 
     /// <summary>Bytes (a power of two) in which the device works best.</summary>
@@ -47,4 +47,11 @@ public enum ExtentKind
 public readonly record struct Extent(long Offset, long Length, ExtentKind Kind)
 {
     public long End => Offset + Length;
+
+    /// <summary>The part that lies in [start, end); of length 0 where there is none.</summary>
+    public Extent Clip(long start, long end)
+    {
+        long from = Math.Clamp(Offset, start, end);
+        return new Extent(from, Math.Clamp(End, from, end) - from, Kind);
+    }
 }

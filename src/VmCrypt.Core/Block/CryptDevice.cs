@@ -5,18 +5,27 @@ using VmCrypt.Core.Crypto;
 namespace VmCrypt.Core.Block;
 
 /// <summary>Plain bytes over encrypted ones: sector 0 of the IV is the first byte of the device below.</summary>
-/// <remarks>Callers align to <see cref="SectorCipher.SectorSize"/> (or wrap in <c>AlignedDevice</c>). Owns both.</remarks>
+/// <remarks>
+/// Callers align to <see cref="SectorCipher.SectorSize"/> (or go through <see cref="AlignedDevice"/>). Requests larger than a
+/// piece are cut up and spread over the processors, so that one piece is deciphered while the next is still being read.
+/// Owns the device and the cipher.
+/// </remarks>
 public sealed class CryptDevice : IBlockDevice
 {
-    // Large enough to keep the cipher busy, small enough to stay in the second-level cache while it is written.
-    private const int WriteChunk = 512 * 1024;
+    // Large enough to be worth a thread, small enough to stay in the second-level cache between the cipher and the device.
+    private const int Piece = 256 * 1024;
+
+    private static readonly byte[] s_zeros = new byte[Piece];
 
     private readonly IBlockDevice _inner;
     private readonly SectorCipher _cipher;
     private readonly ulong _ivOffset;
 
+    /// <param name="inner">Where the encrypted bytes are.</param>
+    /// <param name="cipher">Holds the key.</param>
     /// <param name="ivOffset">Added to every sector number (the iv_tweak of a LUKS2 segment), in 512-byte units.</param>
-    public CryptDevice(IBlockDevice inner, SectorCipher cipher, ulong ivOffset = 0)
+    /// <param name="passTrim">Let trims through. They show which blocks are in use to who sees the encrypted disk, so the default is no.</param>
+    public CryptDevice(IBlockDevice inner, SectorCipher cipher, ulong ivOffset = 0, bool passTrim = false)
     {
         _inner = inner;
         _cipher = cipher;
@@ -25,6 +34,7 @@ public sealed class CryptDevice : IBlockDevice
         Traits = inner.Traits with
         {
             CanZeroFast = false,
+            CanTrim = passTrim && inner.Traits.CanTrim,
             CanResize = false,
             RequiredAlignment = Math.Max(cipher.SectorSize, inner.Traits.RequiredAlignment),
         };
@@ -34,47 +44,38 @@ public sealed class CryptDevice : IBlockDevice
 
     public BlockTraits Traits { get; }
 
-    public async ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         BlockGuard.Range(this, offset, buffer.Length);
-        await _inner.ReadAsync(offset, buffer, cancellationToken);
-        _cipher.Decrypt(SectorOf(offset), buffer.Span, buffer.Span);
+        BlockGuard.Aligned(this, offset, buffer.Length);
+        return buffer.Length <= Piece
+            ? ReadPieceAsync(offset, buffer, cancellationToken)
+            : InPiecesAsync(buffer.Length, (at, count, token) => ReadPieceAsync(offset + at, buffer.Slice((int)at, count), token), cancellationToken);
     }
 
-    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         BlockGuard.WritableRange(this, offset, buffer.Length);
-        byte[] rented = ArrayPool<byte>.Shared.Rent(Math.Min(WriteChunk, buffer.Length));
-        try
-        {
-            for (int at = 0; at < buffer.Length; at += WriteChunk)
-            {
-                int count = Math.Min(WriteChunk, buffer.Length - at);
-                // Only ciphertext ever stands in the pooled array, so it needs no wiping.
-                _cipher.Encrypt(SectorOf(offset + at), buffer.Span.Slice(at, count), rented);
-                await _inner.WriteAsync(offset + at, rented.AsMemory(0, count), cancellationToken);
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(rented);
-        }
+        BlockGuard.Aligned(this, offset, buffer.Length);
+        return buffer.Length <= Piece
+            ? WritePieceAsync(offset, buffer, cancellationToken)
+            : InPiecesAsync(buffer.Length, (at, count, token) => WritePieceAsync(offset + at, buffer.Slice((int)at, count), token), cancellationToken);
     }
 
     /// <summary>Writes encrypted zeros: zeros below would decrypt to noise.</summary>
-    public async ValueTask ZeroAsync(long offset, long count, ZeroFlags flags, CancellationToken cancellationToken)
+    public ValueTask ZeroAsync(long offset, long count, ZeroFlags flags, CancellationToken cancellationToken)
     {
         BlockGuard.WritableRange(this, offset, count);
+        BlockGuard.Aligned(this, offset, count);
         BlockGuard.NotOnlyIfFast(flags);
-        byte[] zeros = new byte[(int)Math.Min(WriteChunk, count)];
-        for (long at = 0; at < count; at += zeros.Length)
-        {
-            await WriteAsync(offset + at, zeros.AsMemory(0, (int)Math.Min(zeros.Length, count - at)), cancellationToken);
-        }
+        return InPiecesAsync(count, (at, size, token) => WritePieceAsync(offset + at, s_zeros.AsMemory(0, size), token), cancellationToken);
     }
 
-    public ValueTask TrimAsync(long offset, long count, CancellationToken cancellationToken) =>
-        _inner.TrimAsync(offset, count, cancellationToken);
+    public ValueTask TrimAsync(long offset, long count, CancellationToken cancellationToken)
+    {
+        BlockGuard.WritableRange(this, offset, count);
+        return Traits.CanTrim ? _inner.TrimAsync(offset, count, cancellationToken) : ValueTask.CompletedTask;
+    }
 
     public ValueTask FlushAsync(CancellationToken cancellationToken) => _inner.FlushAsync(cancellationToken);
 
@@ -90,14 +91,44 @@ public sealed class CryptDevice : IBlockDevice
         }
     }
 
-    public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken) =>
-        throw new NotSupportedException("The owner of the payload's place resizes it, then opens it again.");
+    /// <summary>Refused: the owner of the payload's place resizes it, then opens it again.</summary>
+    public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)
+    {
+        BlockGuard.Resizable(this, length);
+        return ValueTask.CompletedTask;
+    }
 
     public async ValueTask DisposeAsync()
     {
         _cipher.Dispose();
         await _inner.DisposeAsync();
     }
+
+    private async ValueTask ReadPieceAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        await _inner.ReadAsync(offset, buffer, cancellationToken);
+        _cipher.Decrypt(SectorOf(offset), buffer.Span, buffer.Span);
+    }
+
+    private async ValueTask WritePieceAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        byte[] rented = ArrayPool<byte>.Shared.Rent(buffer.Length);
+        try
+        {
+            // Only ciphertext ever stands in the pooled array, so it needs no wiping.
+            Memory<byte> encrypted = rented.AsMemory(0, buffer.Length);
+            _cipher.Encrypt(SectorOf(offset), buffer.Span, encrypted.Span);
+            await _inner.WriteAsync(offset, encrypted, cancellationToken);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private static ValueTask InPiecesAsync(long length, Func<long, int, CancellationToken, ValueTask> work, CancellationToken cancellationToken) =>
+        new(Parallel.ForAsync(0L, (length + Piece - 1) / Piece, cancellationToken,
+            (piece, token) => work(piece * Piece, (int)Math.Min(Piece, length - (piece * Piece)), token)));
 
     private ulong SectorOf(long offset) => ((ulong)offset / 512) + _ivOffset;
 }

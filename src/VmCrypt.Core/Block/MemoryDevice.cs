@@ -12,7 +12,7 @@ public sealed class MemoryDevice : IBlockDevice
     {
     }
 
-    /// <summary>Works on <paramref name="bytes"/> itself, not on a copy.</summary>
+    /// <summary>Works on <paramref name="bytes"/> itself, not on a copy, until it is resized.</summary>
     public MemoryDevice(byte[] bytes, bool writable = true)
     {
         _bytes = bytes;
@@ -68,7 +68,7 @@ public sealed class MemoryDevice : IBlockDevice
 
     public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)
     {
-        BlockGuard.Writable(this);
+        BlockGuard.Resizable(this, length);
         Array.Resize(ref _bytes, checked((int)length));
         return ValueTask.CompletedTask;
     }

@@ -5,6 +5,12 @@ public static partial class ErrorIds
     /// <summary>An access lies outside of the device.</summary>
     public const string OutOfRange = nameof(OutOfRange);
 
+    /// <summary>An access to a device below does not keep to its block size.</summary>
+    public const string Misaligned = nameof(Misaligned);
+
+    /// <summary>The device's size is fixed.</summary>
+    public const string ResizeUnsupported = nameof(ResizeUnsupported);
+
     /// <summary>A write to a device that was opened, or is, read-only.</summary>
     public const string DeviceReadOnly = nameof(DeviceReadOnly);
 
