@@ -1,0 +1,10 @@
+namespace VmCrypt.Core.Errors;
+
+public static partial class ErrorIds
+{
+    /// <summary>The header of a version 1 qcow image breaks the rules.</summary>
+    public const string QcowHeaderInvalid = nameof(QcowHeaderInvalid);
+
+    /// <summary>A table or cluster of a version 1 qcow image is damaged.</summary>
+    public const string QcowTableInvalid = nameof(QcowTableInvalid);
+}
