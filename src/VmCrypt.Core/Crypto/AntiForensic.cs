@@ -14,7 +14,7 @@ public static class AntiForensic
         Span<byte> last = material.Slice(head.Length, key.Length);
         last.Clear();
         Fold(hash, head, last);
-        Xor(key, last);
+        XorSpan.Into(key, last);
     }
 
     /// <summary>Recovers the key of <paramref name="key"/>'s length from <paramref name="material"/>.</summary>
@@ -23,14 +23,14 @@ public static class AntiForensic
         key.Clear();
         int head = key.Length * (stripes - 1);
         Fold(hash, material[..head], key);
-        Xor(material.Slice(head, key.Length), key);
+        XorSpan.Into(material.Slice(head, key.Length), key);
     }
 
     private static void Fold(HashKind hash, ReadOnlySpan<byte> stripes, Span<byte> state)
     {
         for (; !stripes.IsEmpty; stripes = stripes[state.Length..])
         {
-            Xor(stripes[..state.Length], state);
+            XorSpan.Into(stripes[..state.Length], state);
             Diffuse(hash, state);
         }
     }
@@ -52,13 +52,5 @@ public static class AntiForensic
 
         CryptographicOperations.ZeroMemory(input);
         CryptographicOperations.ZeroMemory(digest);
-    }
-
-    private static void Xor(ReadOnlySpan<byte> source, Span<byte> target)
-    {
-        for (int i = 0; i < target.Length; i++)
-        {
-            target[i] ^= source[i];
-        }
     }
 }

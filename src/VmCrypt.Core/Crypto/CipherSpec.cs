@@ -43,6 +43,14 @@ public readonly record struct CipherSpec(CipherAlgorithm Algorithm, CipherMode M
     /// <summary>aes-xts-plain64, the default of QEMU and cryptsetup.</summary>
     public static CipherSpec Default { get; } = new(CipherAlgorithm.Aes, CipherMode.Xts, IvGenerator.Plain64);
 
+    /// <summary>Bytes per block and per IV.</summary>
+    public int BlockSize => Algorithm == CipherAlgorithm.Cast5 ? 8 : 16;
+
+    /// <summary>The key sizes that the cipher takes, in bytes, smallest first; XTS has two keys in one.</summary>
+    public IReadOnlyList<int> KeySizes => Mode == CipherMode.Xts
+        ? [.. BlockKeySizes.Select(size => 2 * size)]
+        : BlockKeySizes;
+
     /// <summary>The first part alone, as the LUKS1 cipher-name field has it: <c>aes</c>.</summary>
     public string AlgorithmName => Algorithm.ToString().ToLowerInvariant();
 
@@ -116,6 +124,47 @@ public readonly record struct CipherSpec(CipherAlgorithm Algorithm, CipherMode M
         spec = new CipherSpec(cipher, blockMode, found, hash);
         return true;
     }
+
+    /// <summary>Refuses combinations that no tool makes or that cannot work.</summary>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.CipherUnsupported"/>.</exception>
+    public void RequireSupported()
+    {
+        if (Mode == CipherMode.Xts && BlockSize != 16)
+        {
+            throw Unsupported($"xts needs a cipher with 16-byte blocks, {AlgorithmName} has {BlockSize}");
+        }
+
+        if (Mode != CipherMode.Ecb && Iv == IvGenerator.None)
+        {
+            throw Unsupported($"{Mode.ToString().ToLowerInvariant()} needs an IV generator such as plain64");
+        }
+
+        if ((Iv == IvGenerator.Essiv) != IvHash.HasValue)
+        {
+            throw Unsupported("essiv, and only essiv, names a hash");
+        }
+
+        if (IvHash is { } hash && Mode != CipherMode.Ecb && !BlockKeySizes.Contains(Digest.SizeOf(hash)))
+        {
+            throw Unsupported($"essiv:{HashKinds.NameOf(hash)} makes a key of {Digest.SizeOf(hash) * 8} bits, which {AlgorithmName} does not take");
+        }
+    }
+
+    /// <summary>Refuses a key length that the cipher does not take.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeySizeInvalid"/>.</exception>
+    public void RequireKeySize(int bytes)
+    {
+        if (!KeySizes.Contains(bytes))
+        {
+            throw new InvalidInputException(ErrorIds.KeySizeInvalid,
+                $"{this} does not take a key of {bytes * 8} bits; it takes {string.Join(", ", KeySizes.Select(size => size * 8))}.");
+        }
+    }
+
+    private IReadOnlyList<int> BlockKeySizes => Algorithm == CipherAlgorithm.Cast5 ? [16] : [16, 24, 32];
+
+    private UnsupportedFeatureException Unsupported(string reason) =>
+        new(ErrorIds.CipherUnsupported, $"The cipher {this} is not possible: {reason}.");
 
     private static bool TryWord<T>(string word, out T value)
         where T : struct, Enum

@@ -1,11 +1,14 @@
 using System.Security.Cryptography;
-using VmCrypt.Core.Errors;
+using VmCrypt.Core.Crypto.Hashes;
 
 namespace VmCrypt.Core.Crypto;
 
 /// <summary>One-shot hashes by <see cref="HashKind"/>.</summary>
 public static class Digest
 {
+    /// <summary>The longest <see cref="SizeOf"/>.</summary>
+    public const int MaxSize = 64;
+
     /// <summary>Digest length in bytes.</summary>
     public static int SizeOf(HashKind kind) => kind switch
     {
@@ -25,6 +28,9 @@ public static class Digest
             case HashKind.Sha1:
                 SHA1.HashData(source, target);
                 break;
+            case HashKind.Sha224:
+                MerkleDamgard<Sha224>.Hash(source, target);
+                break;
             case HashKind.Sha256:
                 SHA256.HashData(source, target);
                 break;
@@ -34,8 +40,14 @@ public static class Digest
             case HashKind.Sha512:
                 SHA512.HashData(source, target);
                 break;
+            case HashKind.Ripemd160:
+                MerkleDamgard<Ripemd160>.Hash(source, target);
+                break;
+            case HashKind.Whirlpool:
+                MerkleDamgard<Whirlpool>.Hash(source, target);
+                break;
             default:
-                throw new UnsupportedFeatureException(ErrorIds.HashUnsupported, $"The hash {HashKinds.NameOf(kind)} is not available.");
+                throw new ArgumentOutOfRangeException(nameof(kind));
         }
     }
 }

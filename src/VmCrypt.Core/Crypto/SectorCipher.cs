@@ -9,36 +9,106 @@ namespace VmCrypt.Core.Crypto;
 /// </remarks>
 public abstract class SectorCipher : IDisposable
 {
-    private protected SectorCipher(int sectorSize) => SectorSize = sectorSize;
+    private const int IvUnit = 512;
+    private const int MaxSectorSize = 4096;
+
+    // IVs are made for this many sectors at a time, so that ciphers with several blocks in flight are kept busy by them too.
+    private const int BatchSectors = 32;
+
+    private readonly SectorIv _iv;
+
+    private protected SectorCipher(SectorIv iv, int sectorSize)
+    {
+        _iv = iv;
+        SectorSize = sectorSize;
+    }
 
     /// <summary>Bytes under one IV: 512, 1024, 2048 or 4096.</summary>
     public int SectorSize { get; }
 
+    /// <summary>The fastest implementation of <paramref name="spec"/> on this machine; the key is copied.</summary>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.CipherUnsupported"/>.</exception>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeySizeInvalid"/>, <see cref="ErrorIds.SectorSizeInvalid"/>.</exception>
+    public static SectorCipher Create(CipherSpec spec, ReadOnlySpan<byte> key, int sectorSize = IvUnit) =>
+        Create(spec, key, sectorSize, AesPaths.Best);
+
+    internal static SectorCipher Create(CipherSpec spec, ReadOnlySpan<byte> key, int sectorSize, AesPath path)
+    {
+        spec.RequireSupported();
+        spec.RequireKeySize(key.Length);
+        RequireSectorSize(sectorSize);
+
+        SectorIv iv = SectorIv.Create(spec, key, path);
+        return spec.Mode switch
+        {
+            CipherMode.Xts => new XtsCipher(Cipher(key[..(key.Length / 2)]), Cipher(key[(key.Length / 2)..]), iv, sectorSize),
+            CipherMode.Cbc => new CbcCipher(Cipher(key), iv, sectorSize),
+            CipherMode.Ctr => new CtrCipher(Cipher(key), iv, sectorSize),
+            _ => new EcbCipher(Cipher(key), iv, sectorSize),
+        };
+
+        BlockCipher Cipher(ReadOnlySpan<byte> part) => BlockCipher.Create(spec.Algorithm, part, path);
+    }
+
     /// <summary>Encrypts whole sectors, the first of which has the number <paramref name="sector"/>.</summary>
-    public abstract void Encrypt(ulong sector, ReadOnlySpan<byte> source, Span<byte> target);
+    public void Encrypt(ulong sector, ReadOnlySpan<byte> source, Span<byte> target) => Run(sector, source, target, encrypt: true);
 
     /// <summary>Decrypts whole sectors, the first of which has the number <paramref name="sector"/>.</summary>
-    public abstract void Decrypt(ulong sector, ReadOnlySpan<byte> source, Span<byte> target);
+    public void Decrypt(ulong sector, ReadOnlySpan<byte> source, Span<byte> target) => Run(sector, source, target, encrypt: false);
 
-    /// <summary>Wipes the key schedule.</summary>
+    /// <summary>Wipes the key schedule; every call must have returned.</summary>
     public void Dispose()
     {
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }
 
-    protected abstract void Dispose(bool disposing);
+    /// <summary>Encrypts one batch; <paramref name="ivs"/> holds the IV of each of its sectors and may be overwritten.</summary>
+    private protected abstract void EncryptSectors(Span<byte> ivs, ReadOnlySpan<byte> source, Span<byte> target);
 
-    /// <summary>The fastest implementation of <paramref name="spec"/> on this machine; the key is copied.</summary>
-    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.CipherUnsupported"/>.</exception>
-    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeySizeInvalid"/>.</exception>
-    public static SectorCipher Create(CipherSpec spec, ReadOnlySpan<byte> key, int sectorSize = 512)
+    /// <summary>Decrypts one batch; <paramref name="ivs"/> holds the IV of each of its sectors and may be overwritten.</summary>
+    private protected abstract void DecryptSectors(Span<byte> ivs, ReadOnlySpan<byte> source, Span<byte> target);
+
+    protected virtual void Dispose(bool disposing) => _iv.Dispose();
+
+    private void Run(ulong sector, ReadOnlySpan<byte> source, Span<byte> target, bool encrypt)
     {
-        if (spec is { Algorithm: CipherAlgorithm.Aes, Mode: CipherMode.Xts, Iv: IvGenerator.Plain64 })
+        RequireWholeSectors(source, target);
+        Span<byte> ivs = stackalloc byte[BatchSectors * _iv.Size];
+        while (!source.IsEmpty)
         {
-            return new PlatformAesXts(key, sectorSize);
-        }
+            int count = Math.Min(source.Length, BatchSectors * SectorSize);
+            ivs = ivs[..(count / SectorSize * _iv.Size)];
+            _iv.Fill(sector, (ulong)(SectorSize / IvUnit), ivs);
+            if (encrypt)
+            {
+                EncryptSectors(ivs, source[..count], target[..count]);
+            }
+            else
+            {
+                DecryptSectors(ivs, source[..count], target[..count]);
+            }
 
-        throw new UnsupportedFeatureException(ErrorIds.CipherUnsupported, $"The cipher {spec} is not available.");
+            source = source[count..];
+            target = target[count..];
+            sector += (ulong)(count / IvUnit);
+        }
+    }
+
+    private void RequireWholeSectors(ReadOnlySpan<byte> source, ReadOnlySpan<byte> target)
+    {
+        if (source.Length % SectorSize != 0 || target.Length < source.Length)
+        {
+            throw new ArgumentException($"{source.Length} bytes into {target.Length} are not whole sectors of {SectorSize} bytes.");
+        }
+    }
+
+    private static void RequireSectorSize(int sectorSize)
+    {
+        if (sectorSize is < IvUnit or > MaxSectorSize || !int.IsPow2(sectorSize))
+        {
+            throw new InvalidInputException(ErrorIds.SectorSizeInvalid,
+                $"A sector of {sectorSize} bytes is not possible; it is 512, 1024, 2048 or 4096.");
+        }
     }
 }

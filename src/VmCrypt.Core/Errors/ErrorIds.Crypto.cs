@@ -13,4 +13,10 @@ public static partial class ErrorIds
 
     /// <summary>The hash is not known.</summary>
     public const string HashUnsupported = nameof(HashUnsupported);
+
+    /// <summary>The encryption sector size is none of 512, 1024, 2048, 4096.</summary>
+    public const string SectorSizeInvalid = nameof(SectorSizeInvalid);
+
+    /// <summary>The iteration count is zero or higher than any tool makes.</summary>
+    public const string IterationsUnsupported = nameof(IterationsUnsupported);
 }
