@@ -38,8 +38,7 @@ internal sealed record Luks1Terms(LuksPayload Payload, HashKind Hash)
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.CipherUnsupported"/>.</exception>
     public static void RequireKeySize(CipherSpec cipher, int keySize)
     {
-        // XTS refuses two equal halves, so the key of the trial is a count.
-        byte[] trial = [.. Enumerable.Range(0, keySize).Select(i => (byte)i)];
-        SectorCipher.Create(cipher, trial).Dispose();
+        cipher.RequireSupported();
+        cipher.RequireKeySize(keySize);
     }
 }
