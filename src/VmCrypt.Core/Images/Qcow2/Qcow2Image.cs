@@ -12,18 +12,28 @@ namespace VmCrypt.Core.Images.Qcow2;
 /// </remarks>
 public sealed class Qcow2Image : IBlockDevice
 {
-    private readonly IBlockDevice _file;
-    private readonly Qcow2Metadata _metadata;
+    private readonly ImageTables _tables;
+    private readonly GracePeriod _grace = new();
+    private readonly CompressedClusters _compressed;
+    private readonly Lazy<ClusterData> _data;
+    private readonly Lazy<GuestReader> _reader;
     private IBlockDevice? _backing;
     private IBlockDevice? _dataFile;
     private SectorCipher? _cipher;
 
-    private Qcow2Image(IBlockDevice file, Qcow2Metadata metadata, Qcow2OpenOptions options)
+    private Qcow2Image(IBlockDevice file, Qcow2Metadata metadata, PointerTable l1, Qcow2OpenOptions options)
     {
-        _file = file;
-        _metadata = metadata;
         Facts = metadata.ToFacts();
-        Traits = new BlockTraits { CanWrite = options.Writable };
+        Snapshots = metadata.Snapshots;
+        _tables = new ImageTables(file, metadata, l1, options.MetadataCacheBytes);
+        _compressed = new CompressedClusters(file, metadata.Geometry, Facts.CompressionType);
+        _data = new Lazy<ClusterData>(ComposeData);
+        _reader = new Lazy<GuestReader>(() => ReaderOver(l1));
+        Traits = new BlockTraits
+        {
+            CanWrite = options.Writable,
+            PreferredBlock = Math.Max(metadata.Geometry.SubclusterSize, 4096),
+        };
     }
 
     /// <summary>Opens the image in <paramref name="file"/>, which it owns from then on (not if this throws).</summary>
@@ -36,7 +46,14 @@ public sealed class Qcow2Image : IBlockDevice
     public static async ValueTask<Qcow2Image> OpenAsync(IBlockDevice file, Qcow2OpenOptions options, CancellationToken cancellationToken)
     {
         Qcow2Metadata metadata = await Qcow2Metadata.ReadAsync(file, cancellationToken);
-        return new Qcow2Image(file, metadata, options);
+        if (options.Writable)
+        {
+            CheckWritable(metadata.ToFacts());
+        }
+
+        PointerTable l1 = await PointerTable.ReadAsync(
+            file, (long)metadata.Header.L1Offset, (int)metadata.Header.L1Entries, cancellationToken);
+        return new Qcow2Image(file, metadata, l1, options);
     }
 
     public Qcow2Facts Facts { get; }
@@ -44,15 +61,16 @@ public sealed class Qcow2Image : IBlockDevice
     /// <summary>The backing file that the header names; null if the image stands alone.</summary>
     public Qcow2Backing? Backing => Facts.Backing;
 
-    public IReadOnlyList<Qcow2Snapshot> Snapshots => _metadata.Snapshots;
+    public IReadOnlyList<Qcow2Snapshot> Snapshots { get; }
 
-    public long Length => Facts.VirtualSize;
+    /// <summary>Bytes. An encrypted disk consists of whole sectors.</summary>
+    public long Length => (long)_tables.Header.VirtualSize & -Traits.RequiredAlignment;
 
     public BlockTraits Traits { get; private set; }
 
     /// <summary>The area of the LUKS header as a device of its own, which does not own the file; null if there is none.</summary>
     public IBlockDevice? OpenEncryptionHeader() => Facts.EncryptionHeader is { } area
-        ? new SubDevice(_file, area.Offset, area.Length, ownsInner: false)
+        ? new SubDevice(_tables.File, area.Offset, area.Length, ownsInner: false)
         : null;
 
     /// <summary>What shows through where this layer has nothing; takes it. May be shorter or longer than this disk.</summary>
@@ -83,14 +101,29 @@ public sealed class Qcow2Image : IBlockDevice
     /// <summary>The disk as it was when the snapshot was taken, read-only; to be disposed before the image, which it does not own.</summary>
     /// <param name="idOrName">The id; a name if no id matches.</param>
     /// <exception cref="MissingException"><see cref="ErrorIds.Qcow2SnapshotMissing"/>.</exception>
-    public ValueTask<IBlockDevice> OpenSnapshotAsync(string idOrName, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    public async ValueTask<IBlockDevice> OpenSnapshotAsync(string idOrName, CancellationToken cancellationToken)
+    {
+        Qcow2Snapshot snapshot = Snapshots.FirstOrDefault(candidate => candidate.Id == idOrName)
+            ?? Snapshots.FirstOrDefault(candidate => candidate.Name == idOrName)
+            ?? throw new MissingException(ErrorIds.Qcow2SnapshotMissing, $"The image has no internal snapshot with the id or name '{idOrName}'.");
+        PointerTable l1 = await PointerTable.ReadAsync(_tables.File, snapshot.L1Offset, snapshot.L1Entries, cancellationToken);
+        return new Qcow2SnapshotDevice(ReaderOver(l1), _grace, snapshot.DiskSize & -Traits.RequiredAlignment, Traits);
+    }
 
-    /// <summary>What this layer alone says about the range, with the places in its file.</summary>
-    public IAsyncEnumerable<Qcow2Mapping> MapAsync(long offset, long count, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>What this layer alone says about the range, with the places in its file. Needs nothing attached.</summary>
+    public IAsyncEnumerable<Qcow2Mapping> MapAsync(long offset, long count, CancellationToken cancellationToken)
+    {
+        BlockGuard.Range(this, offset, count);
+        return new ClusterMap(_tables, _tables.L1).ToMappingsAsync(offset, count, cancellationToken);
+    }
 
-    public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public async ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        BlockGuard.Range(this, offset, buffer.Length);
+        BlockGuard.Aligned(this, offset, buffer.Length);
+        using GracePeriod.Visit visit = _grace.Enter();
+        await _reader.Value.ReadAsync(offset, buffer, cancellationToken);
+    }
 
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
@@ -100,19 +133,65 @@ public sealed class Qcow2Image : IBlockDevice
 
     public ValueTask TrimAsync(long offset, long count, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask FlushAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask FlushAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-    public IAsyncEnumerable<Extent> ExtentsAsync(long offset, long count, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    public IAsyncEnumerable<Extent> ExtentsAsync(long offset, long count, CancellationToken cancellationToken)
+    {
+        BlockGuard.Range(this, offset, count);
+        return _reader.Value.ExtentsAsync(offset, count, cancellationToken);
+    }
 
     public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public async ValueTask DisposeAsync()
     {
+        _tables.Dispose();
         _cipher?.Dispose();
         await (_backing?.DisposeAsync() ?? ValueTask.CompletedTask);
         await (_dataFile?.DisposeAsync() ?? ValueTask.CompletedTask);
-        await _file.DisposeAsync();
+        await _tables.File.DisposeAsync();
+    }
+
+    private GuestReader ReaderOver(PointerTable l1)
+    {
+        if (Backing is not null && _backing is null)
+        {
+            throw new MissingException(ErrorIds.Qcow2BackingMissing, $"The image needs its backing file '{Backing.Path}', which was not opened.");
+        }
+
+        return new GuestReader(new ClusterMap(_tables, l1), _data.Value, _compressed, _backing);
+    }
+
+    private ClusterData ComposeData()
+    {
+        if (Facts.CryptMethod != Qcow2CryptMethod.None && _cipher is null)
+        {
+            throw new WrongKeyException(ErrorIds.Qcow2Locked, "The image is encrypted and was not unlocked.");
+        }
+
+        if (Facts.HasDataFile && _dataFile is null)
+        {
+            throw new MissingException(ErrorIds.Qcow2DataFileMissing,
+                $"The image needs its external data file '{Facts.DataFile}', which was not opened.");
+        }
+
+        return new ClusterData(_dataFile ?? _tables.File, _cipher, _tables.Geometry.ClusterSize,
+            ivFromGuest: Facts.CryptMethod == Qcow2CryptMethod.Aes, isExternal: Facts.HasDataFile);
+    }
+
+    private static void CheckWritable(Qcow2Facts facts)
+    {
+        if (facts.IsCorrupt)
+        {
+            throw new RefusedException(ErrorIds.Qcow2MarkedCorrupt,
+                "The image is marked as corrupt; it can be read, and written again once 'qemu-img check -r all' has repaired it.");
+        }
+
+        if (facts.CryptMethod == Qcow2CryptMethod.Aes)
+        {
+            throw new RefusedException(ErrorIds.Qcow2LegacyAesReadOnly,
+                "The image uses the legacy AES encryption, which is insecure; it is only read, so that its data can move to a LUKS image.");
+        }
     }
 
     private static void Expect(bool expected, string layer)
