@@ -170,6 +170,6 @@ public readonly record struct CipherSpec(CipherAlgorithm Algorithm, CipherMode M
         where T : struct, Enum
     {
         value = default;
-        return word.Length > 0 && char.IsAsciiLetter(word[0]) && Enum.TryParse(word, ignoreCase: true, out value);
+        return HashKinds.IsWord(word) && Enum.TryParse(word, ignoreCase: true, out value);
     }
 }

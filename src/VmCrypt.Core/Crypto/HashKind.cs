@@ -22,8 +22,11 @@ public static class HashKinds
     public static bool TryParse(string name, out HashKind kind)
     {
         kind = default;
-        return name.Length > 0 && char.IsAsciiLetter(name[0]) && Enum.TryParse(name, ignoreCase: true, out kind);
+        return IsWord(name) && Enum.TryParse(name, ignoreCase: true, out kind);
     }
+
+    /// <summary>Keeps numbers, lists and spaces, all of which are values to <see cref="Enum"/>, out of names.</summary>
+    internal static bool IsWord(string name) => name.Length > 0 && char.IsAsciiLetter(name[0]) && name.All(char.IsAsciiLetterOrDigit);
 
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.HashUnsupported"/>.</exception>
     public static HashKind Parse(string name) => TryParse(name, out HashKind kind)

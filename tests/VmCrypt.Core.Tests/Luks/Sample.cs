@@ -10,6 +10,8 @@ internal static class Sample
 {
     public const string Passphrase = "correct horse";
 
+    public static CancellationToken Token => TestContext.Current.CancellationToken;
+
     public static LuksFormatOptions Options { get; } = new() { Cost = KdfCost.OfIterations(KdfCost.MinIterations) };
 
     public static SecretBuffer Secret(string text) => SecretBuffer.CopyOf(Encoding.UTF8.GetBytes(text));
@@ -19,31 +21,31 @@ internal static class Sample
         options ??= Options;
         var device = new MemoryDevice(options.HeaderLength + 512);
         using SecretBuffer passphrase = Secret(Passphrase);
-        (LuksHeader header, VolumeKey key) = await LuksHeader.FormatAsync(device, options, passphrase, TestContext.Current.CancellationToken);
+        (LuksHeader header, VolumeKey key) = await LuksHeader.FormatAsync(device, options, passphrase, Token);
         return (device, header, key);
     }
 
     public static Task<LuksHeader> OpenAsync(IBlockDevice device, LuksPlacement placement = LuksPlacement.Attached) =>
-        LuksHeader.OpenAsync(device, new LuksOpenOptions { Placement = placement }, TestContext.Current.CancellationToken).AsTask();
+        LuksHeader.OpenAsync(device, new LuksOpenOptions { Placement = placement }, Token).AsTask();
 
     public static async Task<Unlocked> UnlockAsync(this LuksHeader header, string passphrase, int? slot = null)
     {
         using SecretBuffer secret = Secret(passphrase);
-        return await header.UnlockAsync(secret, slot, TestContext.Current.CancellationToken);
+        return await header.UnlockAsync(secret, slot, Token);
     }
 
     public static async Task<int> AddAsync(this LuksHeader header, VolumeKey key, string passphrase, int? slot = null)
     {
         using SecretBuffer secret = Secret(passphrase);
-        return await header.AddSlotAsync(key, secret, slot, Options.Cost, TestContext.Current.CancellationToken);
+        return await header.AddSlotAsync(key, secret, slot, Options.Cost, Token);
     }
 
     public static async Task<int> ChangeAsync(this LuksHeader header, VolumeKey key, int slot, string passphrase)
     {
         using SecretBuffer secret = Secret(passphrase);
-        return await header.ChangeSlotAsync(key, slot, secret, Options.Cost, TestContext.Current.CancellationToken);
+        return await header.ChangeSlotAsync(key, slot, secret, Options.Cost, Token);
     }
 
     public static Task RemoveAsync(this LuksHeader header, int slot, bool force = false) =>
-        header.RemoveSlotAsync(slot, force, TestContext.Current.CancellationToken).AsTask();
+        header.RemoveSlotAsync(slot, force, Token).AsTask();
 }

@@ -62,6 +62,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
     public override async ValueTask<int> AddSlotAsync(
         VolumeKey key, SecretBuffer passphrase, int? slot, KdfCost cost, CancellationToken cancellationToken)
     {
+        BlockGuard.Writable(Area);
         LuksPassphrase.RequireUsable(passphrase);
         int number = slot is { } named ? RequireFree(named) : FirstFree();
         await RequireOwnAsync(key.Memory, cancellationToken);
@@ -72,6 +73,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
     public override async ValueTask<int> ChangeSlotAsync(
         VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, CancellationToken cancellationToken)
     {
+        BlockGuard.Writable(Area);
         LuksPassphrase.RequireUsable(newPassphrase);
         RequireActive(slot);
         int number = FirstFree();
@@ -84,6 +86,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
 
     public override ValueTask RemoveSlotAsync(int slot, bool force, CancellationToken cancellationToken)
     {
+        BlockGuard.Writable(Area);
         RequireNumber(slot);
         if (!force)
         {
@@ -102,7 +105,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
     {
         byte[] material = new byte[Luks1Layout.MaterialLength(Payload.KeySize)];
         await Area.ReadAsync(slot.MaterialOffset, material, cancellationToken);
-        using SecretBuffer? key = await Task.Run(
+        using SecretBuffer? key = await LuksWork.RunAsync(
             () => Luks1Keyslots.Open(_header, _terms, slot, material, passphrase.Span), cancellationToken);
         return key is null ? null : new VolumeKey(key, Payload);
     }
@@ -111,7 +114,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
         int number, VolumeKey key, SecretBuffer passphrase, KdfCost cost, CancellationToken cancellationToken)
     {
         Luks1Slot free = _header.Slots[number];
-        (Luks1Slot slot, byte[] material) = await Task.Run(
+        (Luks1Slot slot, byte[] material) = await LuksWork.RunAsync(
             () =>
             {
                 Luks1Slot filled = free.Filled(Luks1Kdf.Resolve(cost, Hash, Payload.KeySize).Iterations);
@@ -152,7 +155,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
     private async ValueTask RequireOwnAsync(ReadOnlyMemory<byte> volumeKey, CancellationToken cancellationToken)
     {
         bool own = volumeKey.Length == Payload.KeySize
-            && await Task.Run(() => Luks1Keyslots.Proves(_header, _terms, volumeKey.Span), cancellationToken);
+            && await LuksWork.RunAsync(() => Luks1Keyslots.Proves(_header, _terms, volumeKey.Span), cancellationToken);
         if (!own)
         {
             throw new WrongKeyException(ErrorIds.WrongVolumeKey, "The volume key is not the one of this header.");

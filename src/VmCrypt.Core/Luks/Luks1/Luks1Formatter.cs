@@ -16,6 +16,7 @@ internal static class Luks1Formatter
     public static async ValueTask<(LuksHeader Header, VolumeKey Key)> FormatAsync(
         IBlockDevice area, LuksFormatOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
     {
+        BlockGuard.Writable(area);
         LuksPassphrase.RequireUsable(passphrase);
         Luks1FormatRules.Require(options);
         if (area.Length < options.HeaderLength)
@@ -25,7 +26,7 @@ internal static class Luks1Formatter
         }
 
         using SecretBuffer key = options.VolumeKey?.Copy() ?? SecretBuffer.Random(options.KeySize);
-        (Luks1Header header, byte[] material) = await Task.Run(() => Make(options, key.Span, passphrase.Span), cancellationToken);
+        (Luks1Header header, byte[] material) = await LuksWork.RunAsync(() => Make(options, key.Span, passphrase.Span), cancellationToken);
         await WriteAsync(area, options, header, material, cancellationToken);
         LuksHeader bound = Luks1BoundHeader.Bind(area, header, options.Placement);
         return (bound, new VolumeKey(key, bound.Payload));

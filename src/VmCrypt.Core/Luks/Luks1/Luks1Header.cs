@@ -166,6 +166,6 @@ internal readonly record struct Luks1Header
     private static void WriteText(Span<byte> field, string text)
     {
         field.Clear();
-        Encoding.ASCII.GetBytes(text, field[..^1]);
+        Encoding.ASCII.GetBytes(text, field);
     }
 }

@@ -8,7 +8,7 @@ namespace VmCrypt.Core.Luks.Luks1;
 /// <remarks>
 /// <para>Filling a slot: (1) key material into the area of an inactive slot, flush; (2) the slot's entry, flush. A crash before or
 /// in (1) leaves an inactive slot over random bytes; in (2) the old entry, the new one, or (slot 6, which crosses a sector)
-/// an active slot that no passphrase opens. Other slots are never touched.</para>
+/// an active slot that no passphrase opens; other slots are never touched.</para>
 /// <para>Emptying a slot: (1) the entry without salt, flush; (2) random bytes over the material, flush, 40 times. A crash after (1)
 /// leaves an inactive slot whose material cannot be decrypted for want of its salt. The entry goes first so that no slot
 /// that cannot be opened counts as the one that may remain.</para>
