@@ -1,3 +1,4 @@
+using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Luks;
@@ -6,10 +7,10 @@ namespace VmCrypt.Core.Luks;
 public sealed record KdfCost
 {
     /// <summary>The least that cryptsetup accepts, and what QEMU writes at least.</summary>
-    public const long MinIterations = 1000;
+    public const long MinIterations = Pbkdf2Benchmark.MinIterations;
 
     /// <summary>The most that OpenSSL can count, and so the most that cryptsetup can open.</summary>
-    public const long MaxIterations = int.MaxValue;
+    public const long MaxIterations = Pbkdf2.MaxIterations;
 
     private static readonly TimeSpan s_longestTime = TimeSpan.FromMinutes(10);
 

@@ -87,22 +87,12 @@ public sealed class KeySlotTests
 
         await (await Sample.OpenAsync(recording)).RemoveAsync(1);
 
-        Assert.Equal(2 * (1 + 40), recording.Effects.Count);
-        Assert.Equal((256L, 48), Write(recording.Effects[0]));
-        foreach (Effect[] pass in recording.Effects.Skip(2).Chunk(2))
-        {
-            Assert.Equal((262144L, 256000), Write(pass[0]));
-            Assert.IsType<FlushEffect>(pass[1]);
-        }
-
-        byte[][] noise = [.. recording.Effects.OfType<WriteEffect>().Skip(1).Select(write => write.Bytes)];
-        Assert.Equal(40, noise.Select(Convert.ToHexString).Distinct().Count());
-
-        static (long Offset, int Length) Write(Effect effect)
-        {
-            var write = Assert.IsType<WriteEffect>(effect);
-            return (write.Offset, write.Bytes.Length);
-        }
+        Assert.Equal(
+            [(256L, 4), (256L, 48), .. Enumerable.Repeat((262144L, 256000), 40)],
+            recording.Effects.OfType<WriteEffect>().Select(write => (write.Offset, write.Bytes.Length)));
+        Assert.All(recording.Effects.Where((_, index) => index % 2 == 1), effect => Assert.IsType<FlushEffect>(effect));
+        IEnumerable<string> noise = recording.Effects.OfType<WriteEffect>().Skip(2).Select(write => Convert.ToHexString(write.Bytes));
+        Assert.Equal(40, noise.Distinct().Count());
     }
 
     [Fact]

@@ -117,25 +117,26 @@ internal sealed class Luks1BoundHeader : LuksHeader
         (Luks1Slot slot, byte[] material) = await LuksWork.RunAsync(
             () =>
             {
-                Luks1Slot filled = free.Filled(Luks1Kdf.Resolve(cost, Hash, Payload.KeySize).Iterations);
+                Luks1Slot filled = free.Filled(Luks1Kdf.Resolve(cost, Hash, Payload.KeySize, cancellationToken).Iterations);
                 return (filled, Luks1Keyslots.Seal(_terms, filled, key.Span, passphrase.Span));
             },
             cancellationToken);
         await _writer.RequireUnchangedAsync(_header, cancellationToken);
-        await _writer.WriteMaterialAsync(slot, material, cancellationToken);
-        await WriteEntryAsync(number, slot, cancellationToken);
+        await _writer.FillAsync(number, slot, material, cancellationToken);
+        Keep(number, slot);
     }
 
     private async ValueTask EmptyAsync(int number, CancellationToken cancellationToken)
     {
         await _writer.RequireUnchangedAsync(_header, cancellationToken);
-        await WriteEntryAsync(number, _header.Slots[number].Emptied(), cancellationToken);
-        await _writer.EraseMaterialAsync(_header.Slots[number], Luks1Layout.MaterialLength(Payload.KeySize), cancellationToken);
+        Luks1Slot emptied = _header.Slots[number].Emptied();
+        await _writer.EmptyAsync(number, emptied);
+        Keep(number, emptied);
+        await _writer.EraseMaterialAsync(emptied, Luks1Layout.MaterialLength(Payload.KeySize), cancellationToken);
     }
 
-    private async ValueTask WriteEntryAsync(int number, Luks1Slot slot, CancellationToken cancellationToken)
+    private void Keep(int number, Luks1Slot slot)
     {
-        await _writer.WriteEntryAsync(number, slot, cancellationToken);
         _header = _header.With(number, slot);
         _facts = _header.Describe();
     }

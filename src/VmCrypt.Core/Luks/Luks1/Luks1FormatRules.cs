@@ -13,7 +13,8 @@ internal static class Luks1FormatRules
             throw new UnsupportedFeatureException(ErrorIds.LuksVersionUnsupported, $"LUKS version {(int)options.Version} cannot be made.");
         }
 
-        Luks1Terms.RequireKeySize(options.Cipher, options.KeySize);
+        options.Cipher.RequireSupported();
+        options.Cipher.RequireKeySize(options.KeySize);
         if (options.VolumeKey is { } key && key.Length != options.KeySize)
         {
             throw new InvalidInputException(ErrorIds.KeySizeInvalid,

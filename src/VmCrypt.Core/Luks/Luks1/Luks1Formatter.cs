@@ -8,8 +8,9 @@ namespace VmCrypt.Core.Luks.Luks1;
 
 /// <summary>Makes a LUKS1 header with one key slot.</summary>
 /// <remarks>
-/// Order: (1) zeros over the whole header area, flush; (2) key material, flush; (3) header, flush. A crash before (3)
-/// leaves no LUKS magic, so nothing half made can be taken for a disk.
+/// The first sector, which holds the magic, goes first and comes last: (1) zeros over it, flush; (2) zeros over the rest of the
+/// area, key material, the rest of the header, flush; (3) the first sector, flush. A crash in (1) leaves what was there or no
+/// magic, one before (3) no magic: nothing half made can be taken for a disk.
 /// </remarks>
 internal static class Luks1Formatter
 {
@@ -26,16 +27,16 @@ internal static class Luks1Formatter
         }
 
         using SecretBuffer key = options.VolumeKey?.Copy() ?? SecretBuffer.Random(options.KeySize);
-        (Luks1Header header, byte[] material) = await LuksWork.RunAsync(() => Make(options, key.Span, passphrase.Span), cancellationToken);
+        (Luks1Header header, byte[] material) = await LuksWork.RunAsync(() => Make(options, key.Span, passphrase.Span, cancellationToken), cancellationToken);
         await WriteAsync(area, options, header, material, cancellationToken);
         LuksHeader bound = Luks1BoundHeader.Bind(area, header, options.Placement);
         return (bound, new VolumeKey(key, bound.Payload));
     }
 
     private static (Luks1Header Header, byte[] Material) Make(
-        LuksFormatOptions options, ReadOnlySpan<byte> key, ReadOnlySpan<byte> passphrase)
+        LuksFormatOptions options, ReadOnlySpan<byte> key, ReadOnlySpan<byte> passphrase, CancellationToken cancellationToken)
     {
-        Luks1Kdf kdf = Luks1Kdf.Resolve(options.Cost, options.Hash, options.KeySize);
+        Luks1Kdf kdf = Luks1Kdf.Resolve(options.Cost, options.Hash, options.KeySize, cancellationToken);
         Luks1Header header = Blank(options, key, kdf.DigestIterations);
         header = header.With(0, header.Slots[0].Filled(kdf.Iterations));
         return (header, Luks1Keyslots.Seal(Luks1Terms.Of(header), header.Slots[0], key, passphrase));
@@ -71,11 +72,15 @@ internal static class Luks1Formatter
     private static async ValueTask WriteAsync(
         IBlockDevice area, LuksFormatOptions options, Luks1Header header, byte[] material, CancellationToken cancellationToken)
     {
-        await area.ZeroAsync(0, options.HeaderLength, ZeroFlags.None, cancellationToken);
+        const int First = Luks1Layout.SectorSize;
+        await area.ZeroAsync(0, First, ZeroFlags.None, cancellationToken);
         await area.FlushAsync(cancellationToken);
+        await area.ZeroAsync(First, options.HeaderLength - First, ZeroFlags.None, cancellationToken);
         await area.WriteAsync(header.Slots[0].MaterialOffset, material, cancellationToken);
+        byte[] bytes = header.ToBytes();
+        await area.WriteAsync(First, bytes.AsMemory(First), cancellationToken);
         await area.FlushAsync(cancellationToken);
-        await area.WriteAsync(0, header.ToBytes(), cancellationToken);
+        await area.WriteAsync(0, bytes.AsMemory(0, First), cancellationToken);
         await area.FlushAsync(cancellationToken);
     }
 }

@@ -21,24 +21,11 @@ internal sealed record Luks1Terms(LuksPayload Payload, HashKind Hash)
             throw new UnsupportedFeatureException(ErrorIds.HashUnsupported, $"The hash {header.HashSpec} is not known.");
         }
 
-        int keySize = (int)header.KeyBytes;
-        try
-        {
-            RequireKeySize(cipher, keySize);
-        }
-        catch (InvalidInputException reason)
-        {
-            throw new InvalidImageException(ErrorIds.Luks1KeyBytesInvalid, reason.Message, reason);
-        }
-
-        return new Luks1Terms(new LuksPayload(cipher, keySize, header.PayloadOffset, Luks1Layout.SectorSize, IvOffset: 0), hash);
-    }
-
-    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeySizeInvalid"/>.</exception>
-    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.CipherUnsupported"/>.</exception>
-    public static void RequireKeySize(CipherSpec cipher, int keySize)
-    {
         cipher.RequireSupported();
-        cipher.RequireKeySize(keySize);
+        int keySize = (int)header.KeyBytes;
+        return cipher.KeySizes.Contains(keySize)
+            ? new Luks1Terms(new LuksPayload(cipher, keySize, header.PayloadOffset, Luks1Layout.SectorSize, IvOffset: 0), hash)
+            : throw new InvalidImageException(ErrorIds.Luks1KeyBytesInvalid,
+                $"The volume key has {keySize} bytes, but {cipher} takes {string.Join(", ", cipher.KeySizes)}.");
     }
 }

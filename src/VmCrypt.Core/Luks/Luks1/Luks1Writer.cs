@@ -6,12 +6,11 @@ namespace VmCrypt.Core.Luks.Luks1;
 
 /// <summary>The only writer of key slots. It writes one slot's 48 bytes and never the rest of the header.</summary>
 /// <remarks>
-/// <para>Filling a slot: (1) key material into the area of an inactive slot, flush; (2) the slot's entry, flush. A crash before or
-/// in (1) leaves an inactive slot over random bytes; in (2) the old entry, the new one, or (slot 6, which crosses a sector)
-/// an active slot that no passphrase opens; other slots are never touched.</para>
-/// <para>Emptying a slot: (1) the entry without salt, flush; (2) random bytes over the material, flush, 40 times. A crash after (1)
-/// leaves an inactive slot whose material cannot be decrypted for want of its salt. The entry goes first so that no slot
-/// that cannot be opened counts as the one that may remain.</para>
+/// <para>Filling a slot: (1) key material, then the entry, still inactive; flush; (2) the entry's state; flush.</para>
+/// <para>Emptying a slot: (1) the entry's state, flush; (2) the entry without salt and iterations, flush; (3) random bytes over
+/// the key material, flush, 40 times. The state goes first so that no slot that cannot be opened counts as one that may remain.</para>
+/// <para>The four bytes of a state lie in one sector, so that a crash leaves the old or the new one: an inactive slot over whatever,
+/// or an active one that is complete. Other slots are never touched. Nothing is cancelled between the writes of an entry.</para>
 /// </remarks>
 internal sealed class Luks1Writer(IBlockDevice area)
 {
@@ -30,27 +29,47 @@ internal sealed class Luks1Writer(IBlockDevice area)
         }
     }
 
-    public async ValueTask WriteMaterialAsync(Luks1Slot slot, ReadOnlyMemory<byte> material, CancellationToken cancellationToken)
+    public async ValueTask FillAsync(int number, Luks1Slot slot, ReadOnlyMemory<byte> material, CancellationToken cancellationToken)
     {
         await area.WriteAsync(slot.MaterialOffset, material, cancellationToken);
-        await area.FlushAsync(cancellationToken);
+        await WriteEntryAsync(number, slot with { State = Luks1Slot.Inactive });
+        await WriteStateAsync(number, slot);
     }
 
-    public async ValueTask WriteEntryAsync(int number, Luks1Slot slot, CancellationToken cancellationToken)
+    public async ValueTask EmptyAsync(int number, Luks1Slot emptied)
     {
-        byte[] entry = new byte[Luks1Slot.Size];
-        slot.WriteTo(entry);
-        await area.WriteAsync(Luks1Header.SlotOffset(number), entry, cancellationToken);
-        await area.FlushAsync(cancellationToken);
+        await WriteStateAsync(number, emptied);
+        await WriteEntryAsync(number, emptied);
     }
 
-    public async ValueTask EraseMaterialAsync(Luks1Slot slot, int length, CancellationToken cancellationToken)
+    /// <summary>Overwrites the key material of a slot that is empty by now.</summary>
+    public async ValueTask EraseMaterialAsync(Luks1Slot emptied, int length, CancellationToken cancellationToken)
     {
         byte[] noise = new byte[length];
         for (int pass = 0; pass < ErasePasses; pass++)
         {
             RandomNumberGenerator.Fill(noise);
-            await WriteMaterialAsync(slot, noise, cancellationToken);
+            await area.WriteAsync(emptied.MaterialOffset, noise, cancellationToken);
+            await area.FlushAsync(cancellationToken);
         }
+    }
+
+    private async ValueTask WriteStateAsync(int number, Luks1Slot slot)
+    {
+        await area.WriteAsync(Luks1Header.SlotOffset(number), Bytes(slot).AsMemory(0, sizeof(uint)), CancellationToken.None);
+        await area.FlushAsync(CancellationToken.None);
+    }
+
+    private async ValueTask WriteEntryAsync(int number, Luks1Slot slot)
+    {
+        await area.WriteAsync(Luks1Header.SlotOffset(number), Bytes(slot), CancellationToken.None);
+        await area.FlushAsync(CancellationToken.None);
+    }
+
+    private static byte[] Bytes(Luks1Slot slot)
+    {
+        byte[] bytes = new byte[Luks1Slot.Size];
+        slot.WriteTo(bytes);
+        return bytes;
     }
 }
