@@ -1,0 +1,16 @@
+namespace VmCrypt.Core.Errors;
+
+public static partial class ErrorIds
+{
+    /// <summary>The text is no USB rule, or a field of a rule contradicts another.</summary>
+    public const string UsbRuleInvalid = nameof(UsbRuleInvalid);
+
+    /// <summary>The rule is valid in its own language but has a condition that a whitelist cannot keep.</summary>
+    public const string UsbRuleUntranslatable = nameof(UsbRuleUntranslatable);
+
+    /// <summary>The text names no USB device.</summary>
+    public const string UsbDeviceInvalid = nameof(UsbDeviceInvalid);
+
+    /// <summary>The device's own descriptors break the rules of USB.</summary>
+    public const string UsbDescriptorInvalid = nameof(UsbDescriptorInvalid);
+}

@@ -1,0 +1,13 @@
+namespace VmCrypt.Core.Usb.Rules;
+
+/// <summary>The USB devices that one VM may have: rules in their order, the first that matches decides, no match denies.</summary>
+public sealed record UsbWhitelist
+{
+    /// <summary>Name or UUID of the VM; null for the list of VMs that have none of their own.</summary>
+    public string? Vm { get; init; }
+
+    public IReadOnlyList<UsbRule> Rules { get; init; } = [];
+
+    /// <summary>Allows nothing.</summary>
+    public static UsbWhitelist Empty { get; } = new();
+}
