@@ -32,6 +32,18 @@ public static partial class ErrorIds
     /// <summary>Another process (often a running QEMU) holds a lock on the image.</summary>
     public const string ImageInUse = nameof(ImageInUse);
 
+    /// <summary>The host itself uses the block device: it is mounted, swap, or part of another device.</summary>
+    public const string DeviceInUse = nameof(DeviceInUse);
+
+    /// <summary>The path is neither a regular file nor a block device.</summary>
+    public const string NotADisk = nameof(NotADisk);
+
+    /// <summary>The file system has no locks, so that nobody can tell whether the image is in use.</summary>
+    public const string LockUnavailable = nameof(LockUnavailable);
+
+    /// <summary>The file system cannot reserve storage without writing it.</summary>
+    public const string PreallocationUnsupported = nameof(PreallocationUnsupported);
+
     /// <summary>Zeroing was asked for only if it is fast, and is not.</summary>
     public const string ZeroNotFast = nameof(ZeroNotFast);
 }

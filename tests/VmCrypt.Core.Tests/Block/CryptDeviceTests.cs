@@ -1,6 +1,7 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Block;
 

@@ -1,4 +1,5 @@
 using VmCrypt.Core.Block;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Block;
 

@@ -1,5 +1,6 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Block;
 

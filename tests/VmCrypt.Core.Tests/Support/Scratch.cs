@@ -1,4 +1,4 @@
-namespace VmCrypt.Interop.Tests;
+namespace VmCrypt.Core.Tests.Support;
 
 /// <summary>A folder for one test, gone afterwards.</summary>
 internal sealed class Scratch : IDisposable

@@ -1,6 +1,6 @@
 using VmCrypt.Core.Block;
 
-namespace VmCrypt.Core.Tests.Block;
+namespace VmCrypt.Core.Tests.Support;
 
 /// <summary>Random calls to a device and, side by side, to a plain array that says what must come of them.</summary>
 internal sealed class RandomCalls(IBlockDevice device, byte[] content, int seed)

@@ -1,7 +1,7 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 
-namespace VmCrypt.Core.Tests.Block;
+namespace VmCrypt.Core.Tests.Support;
 
 /// <summary>What every writable device must do; a test class per device derives from it and says how one is made.</summary>
 public abstract class BlockDeviceContract
