@@ -1,0 +1,25 @@
+@{
+  RootModule           = 'VmCrypt.Commands.dll'
+  # The one place that says the version: the build reads it from here.
+  ModuleVersion        = '0.1.0'
+  GUID                 = '90f34233-3417-4748-8119-b7d5c56c994f'
+  Author               = 'VmCrypt contributors'
+  CompanyName          = 'VmCrypt'
+  Copyright            = '(c) VmCrypt contributors. MIT licence.'
+  Description          = 'Encrypted VM disks for KVM and Hyper-V hosts: create, open, re-key, convert and export LUKS disks, byte-compatible with QEMU and cryptsetup.'
+  PowerShellVersion    = '7.6'
+  CompatiblePSEditions = @('Core')
+  FormatsToProcess     = @('VmCrypt.Format.ps1xml')
+  FunctionsToExport    = @()
+  CmdletsToExport      = @(
+    'New-LibvirtSecretXml'
+  )
+  VariablesToExport    = @()
+  AliasesToExport      = @()
+  PrivateData          = @{
+    PSData = @{
+      Tags         = @('LUKS', 'Encryption', 'qcow2', 'QEMU', 'KVM', 'libvirt', 'Disk', 'NBD', 'cryptsetup', 'PSEdition_Core', 'Linux', 'Windows', 'MacOS')
+      ReleaseNotes = 'See CHANGELOG.md.'
+    }
+  }
+}

@@ -1,0 +1,44 @@
+using System.Management.Automation;
+using System.Reflection;
+using VmCrypt.Commands.Host;
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Cli.Binding;
+
+/// <summary>A command class, as its attributes describe it.</summary>
+internal sealed class CommandInfo
+{
+    private CommandInfo(Type type, CmdletAttribute cmdlet)
+    {
+        Type = type;
+        Cmdlet = cmdlet;
+        Parameters = CommandParameter.Of(type);
+        string[] sets = [.. Parameters.SelectMany(parameter => parameter.Declarations).Select(declaration => declaration.ParameterSetName)
+            .Where(set => set != ParameterAttribute.AllParameterSets).Distinct()];
+        ParameterSets = sets.Length > 0 ? sets : [ParameterAttribute.AllParameterSets];
+    }
+
+    /// <summary>Every command there is, by name.</summary>
+    public static IReadOnlyList<CommandInfo> All { get; } =
+        [.. from type in typeof(VmCryptCmdlet).Assembly.GetTypes()
+            let cmdlet = type.GetCustomAttribute<CmdletAttribute>()
+            where cmdlet is not null && !type.IsAbstract
+            orderby cmdlet.NounName, cmdlet.VerbName
+            select new CommandInfo(type, cmdlet)];
+
+    public Type Type { get; }
+
+    public CmdletAttribute Cmdlet { get; }
+
+    public string Name => $"{Cmdlet.VerbName}-{Cmdlet.NounName}";
+
+    public IReadOnlyList<CommandParameter> Parameters { get; }
+
+    public IReadOnlyList<string> ParameterSets { get; }
+
+    public static CommandInfo Find(string name) =>
+        All.FirstOrDefault(command => command.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new InvalidInputException(ErrorIds.CommandNotFound, $"There is no command '{name}'; run vmcrypt -Help for a list.");
+
+    public VmCryptCmdlet Create() => (VmCryptCmdlet)Activator.CreateInstance(Type)!;
+}

@@ -1,0 +1,56 @@
+using System.Management.Automation;
+
+namespace VmCrypt.Cli.Binding;
+
+/// <summary>What every command understands besides its own parameters; in PowerShell the engine brings these along.</summary>
+internal sealed class CommonParameters
+{
+    public static IReadOnlyList<CommandParameter> All { get; } = CommandParameter.Of(typeof(CommonParameters));
+
+    public static CommonParameters From(ParsedArguments arguments)
+    {
+        var common = new CommonParameters();
+        foreach (CommandParameter parameter in All)
+        {
+            if (arguments.Named.TryGetValue(parameter, out IReadOnlyList<string>? texts))
+            {
+                parameter.Property.SetValue(common, ArgumentConverter.Convert(parameter, texts));
+            }
+        }
+
+        return common;
+    }
+
+    [Parameter]
+    [Alias("vb")]
+    public SwitchParameter Verbose { get; set; }
+
+    [Parameter]
+    [Alias("ea")]
+    public ErrorAction ErrorAction { get; set; }
+
+    [Parameter]
+    [Alias("wi")]
+    public SwitchParameter WhatIf { get; set; }
+
+    /// <summary>On: ask before every change; off: never ask; not given: ask before grave ones.</summary>
+    [Parameter]
+    [Alias("cf")]
+    public SwitchParameter? Confirm { get; set; }
+
+    /// <summary>Print JSON lines on a terminal too.</summary>
+    [Parameter]
+    public SwitchParameter Json { get; set; }
+
+    [Parameter]
+    [Alias("h", "?")]
+    public SwitchParameter Help { get; set; }
+}
+
+/// <summary>What an error of one record does to the rest.</summary>
+public enum ErrorAction
+{
+    Continue,
+    Stop,
+    SilentlyContinue,
+}
