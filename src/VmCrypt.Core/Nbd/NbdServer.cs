@@ -1,32 +1,148 @@
+using System.Net.Sockets;
+using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Nbd;
 
-/// <summary>A running NBD server.</summary>
+/// <summary>A running NBD server: any number of clients, each on threads of its own, all on the same devices.</summary>
+/// <remarks>
+/// Memory: a client's requests hold at most 64 MiB, and only as much as it really sent or asked to read. A client that
+/// sends nonsense, nothing, or reads no answers holds its own threads and nobody else's.
+/// </remarks>
 public sealed class NbdServer : IAsyncDisposable
 {
+    private readonly NbdServerContext _context;
+    private readonly List<NbdListener> _listeners;
+    private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _impatient;
+    private readonly Task[] _accepting;
+    private int _stopped;
+
+    private NbdServer(NbdServerContext context, List<NbdListener> listeners, CancellationTokenSource impatient)
+    {
+        _context = context;
+        _impatient = impatient;
+        _listeners = listeners;
+        Uris = [.. listeners.SelectMany(listener => context.Exports.All.Select(export => new NbdUri(listener.Address, export.Name)))];
+        _accepting = [.. listeners.Select(listener => listener.AcceptAsync(Accept))];
+    }
+
     /// <summary>The first export at the first address.</summary>
     public NbdUri Uri => Uris[0];
 
     /// <summary>Every export at every address.</summary>
-    public IReadOnlyList<NbdUri> Uris => throw new NotSupportedException();
+    public IReadOnlyList<NbdUri> Uris { get; }
 
     /// <summary>Who is connected at this moment.</summary>
-    public IReadOnlyList<NbdClientInfo> Clients => throw new NotSupportedException();
+    public IReadOnlyList<NbdClientInfo> Clients => [.. _context.Live.Select(connection => connection.Info)];
 
     /// <summary>What was done since the start, for all clients together.</summary>
-    public NbdStatistics Statistics => throw new NotSupportedException();
+    public NbdStatistics Statistics => _context.Statistics;
 
-    /// <summary>Ends when the server has stopped; faults when it could not go on.</summary>
-    public Task Completion => throw new NotSupportedException();
+    /// <summary>Ends when the server has stopped; faults when the last flush failed.</summary>
+    public Task Completion => _completion.Task;
 
     /// <summary>Listens on every address before it returns.</summary>
-    public static Task<NbdServer> StartAsync(
-        NbdServerOptions options, IReadOnlyList<NbdExport> exports, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>: no address, no export, or one that NBD cannot express.</exception>
+    /// <exception cref="DeviceBusyException"><see cref="ErrorIds.NbdAddressInUse"/>.</exception>
+    public static async Task<NbdServer> StartAsync(
+        NbdServerOptions options, IReadOnlyList<NbdExport> exports, CancellationToken cancellationToken)
+    {
+        if (options.Listen.Count == 0)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs at least one address.");
+        }
+
+        var table = new NbdExportTable([.. exports]);
+        var listeners = new List<NbdListener>();
+        try
+        {
+            foreach (NbdAddress address in options.Listen)
+            {
+                listeners.Add(await NbdListener.BindAsync(address, cancellationToken));
+            }
+        }
+        catch
+        {
+            listeners.ForEach(listener => listener.Dispose());
+            throw;
+        }
+
+        var impatient = new CancellationTokenSource();
+        return new NbdServer(new NbdServerContext(options, table, impatient.Token), listeners, impatient);
+    }
 
     /// <summary>Stops accepting, lets running requests finish, closes the connections and flushes the devices.</summary>
-    /// <param name="cancellationToken">Ends the wait for running requests; the flush still happens.</param>
-    public Task StopAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <remarks>Requests that come in meanwhile are answered with ESHUTDOWN. Calling it again waits for the first call.</remarks>
+    /// <param name="cancellationToken">Ends the wait for running requests at once; the flush still happens.</param>
+    /// <exception cref="DeviceFaultException">A device could not be flushed: what clients were told is written may not be.</exception>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        using CancellationTokenRegistration hurry = cancellationToken.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _impatient);
+        if (Interlocked.Exchange(ref _stopped, 1) == 0)
+        {
+            try
+            {
+                await StopConnectionsAsync();
+                await ReleaseDevicesAsync();
+                _completion.SetResult();
+            }
+            catch (Exception fault)
+            {
+                _completion.SetException(fault);
+            }
+        }
 
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+        await Completion;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(CancellationToken.None);
+        _impatient.Dispose();
+    }
+
+    private async Task StopConnectionsAsync()
+    {
+        _listeners.ForEach(listener => listener.Dispose());
+        await Task.WhenAll(_accepting);
+        _impatient.CancelAfter(_context.Options.StopTimeout);
+        await Task.WhenAll(_context.Live.Select(connection => connection.StopAsync()));
+        _context.Buffers.Dispose();
+    }
+
+    private async Task ReleaseDevicesAsync()
+    {
+        foreach (IBlockDevice device in _context.Exports.All.Select(export => export.Device).Distinct())
+        {
+            try
+            {
+                if (device.Traits.CanWrite)
+                {
+                    await device.FlushAsync(CancellationToken.None);
+                }
+            }
+            finally
+            {
+                if (_context.Options.OwnsDevices)
+                {
+                    await device.DisposeAsync();
+                }
+            }
+        }
+    }
+
+    private void Accept(Socket socket)
+    {
+        try
+        {
+            _context.TryAdd(new NbdTransport(socket))?.Start();
+        }
+        catch (SocketException)
+        {
+            // The client was gone before its socket could be set up.
+            socket.Dispose();
+        }
+    }
 }

@@ -17,6 +17,9 @@ public sealed record NbdServerOptions
     /// <summary>How long a stop waits for running requests before it closes their connections.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Told of every request that a device failed and of every client that broke the protocol; called from many threads, must not throw.</summary>
+    public Action<NbdClientInfo, Exception>? OnFault { get; init; }
+
     /// <summary>Whether stopping the server disposes the devices.</summary>
     public bool OwnsDevices { get; init; }
 }

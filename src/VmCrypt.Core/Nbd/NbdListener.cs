@@ -1,0 +1,114 @@
+using System.Net;
+using System.Net.Sockets;
+using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Core.Nbd;
+
+/// <summary>One bound address and the loop that accepts its clients.</summary>
+internal sealed class NbdListener : IDisposable
+{
+    // accept fails for want of descriptors or memory: wait for some to come back instead of spinning.
+    private static readonly TimeSpan s_afterFault = TimeSpan.FromMilliseconds(100);
+
+    private readonly Socket _socket;
+    private readonly string? _socketFile;
+
+    private NbdListener(Socket socket, NbdAddress address, string? socketFile)
+    {
+        _socket = socket;
+        _socketFile = socketFile;
+        Address = address;
+    }
+
+    /// <summary>As clients have to write it: with the real port.</summary>
+    public NbdAddress Address { get; }
+
+    /// <exception cref="DeviceBusyException"><see cref="ErrorIds.NbdAddressInUse"/>.</exception>
+    public static async Task<NbdListener> BindAsync(NbdAddress address, CancellationToken cancellationToken) => address switch
+    {
+        NbdAddress.Unix unix => await BindUnixAsync(unix, cancellationToken),
+        NbdAddress.Tcp tcp => await BindTcpAsync(tcp, cancellationToken),
+        _ => throw new InvalidOperationException("The kinds of address are the two above."),
+    };
+
+    /// <summary>Hands each client to <paramref name="accepted"/> until the listener is disposed.</summary>
+    public async Task AcceptAsync(Action<Socket> accepted)
+    {
+        while (true)
+        {
+            try
+            {
+                accepted(await _socket.AcceptAsync());
+            }
+            catch (Exception stopped) when (stopped is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
+            {
+                return;
+            }
+            catch (SocketException)
+            {
+                await Task.Delay(s_afterFault);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _socket.Dispose();
+        if (_socketFile is not null)
+        {
+            File.Delete(_socketFile);
+        }
+    }
+
+    private static async Task<NbdListener> BindUnixAsync(NbdAddress.Unix address, CancellationToken cancellationToken)
+    {
+        var endPoint = new UnixDomainSocketEndPoint(address.Path);
+        string? file = address.Path.StartsWith('\0') ? null : address.Path;
+        if (file is not null)
+        {
+            await UnixSocketFile.RemoveStaleAsync(file, cancellationToken);
+        }
+
+        Socket socket = Bind(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified), endPoint, address);
+        if (file is not null && !OperatingSystem.IsWindows())
+        {
+            // Nobody can connect before Listen, so there is no moment at which the file is open to others.
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        socket.Listen();
+        return new NbdListener(socket, address, file);
+    }
+
+    private static async Task<NbdListener> BindTcpAsync(NbdAddress.Tcp address, CancellationToken cancellationToken)
+    {
+        IPAddress[] hosts;
+        try
+        {
+            hosts = await Dns.GetHostAddressesAsync(address.Host, cancellationToken);
+        }
+        catch (SocketException fault)
+        {
+            throw new DeviceBusyException(ErrorIds.NbdAddressInUse, $"The NBD server cannot listen on {address}: {fault.Message}.", fault);
+        }
+
+        var socket = new Socket(hosts[0].AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        Bind(socket, new IPEndPoint(hosts[0], address.Port), address).Listen();
+        return new NbdListener(socket, address with { Port = ((IPEndPoint)socket.LocalEndPoint!).Port }, socketFile: null);
+    }
+
+    private static Socket Bind(Socket socket, EndPoint endPoint, NbdAddress address)
+    {
+        try
+        {
+            socket.Bind(endPoint);
+            return socket;
+        }
+        catch (SocketException fault)
+        {
+            socket.Dispose();
+            throw new DeviceBusyException(ErrorIds.NbdAddressInUse, $"The NBD server cannot listen on {address}: {fault.Message}.", fault);
+        }
+    }
+}

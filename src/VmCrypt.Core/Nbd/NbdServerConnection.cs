@@ -1,0 +1,157 @@
+using System.Buffers;
+using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Core.Nbd;
+
+/// <summary>One client from its greeting to its end: the handshake on one thread, then a crew of workers.</summary>
+/// <remarks>TLS will stand between <see cref="Negotiate"/> and the transport: an option of the handshake that replaces the latter.</remarks>
+internal sealed class NbdServerConnection
+{
+    private readonly NbdServerContext _context;
+    private readonly NbdReceiveBuffer _received = new();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly DateTimeOffset _connectedAt = DateTimeOffset.UtcNow;
+    private readonly string _peer;
+    private readonly int _id;
+    private volatile bool _stopping;
+    private NbdServerInput? _input;
+    private NbdCrew? _crew;
+    private string? _export;
+
+    public NbdServerConnection(int id, NbdTransport transport, NbdServerContext context)
+    {
+        _id = id;
+        _context = context;
+        _peer = transport.Peer;
+        Transport = transport;
+    }
+
+    public NbdTransport Transport { get; }
+
+    public NbdBufferPool Buffers => _context.Buffers;
+
+    public NbdCounters Counters { get; } = new();
+
+    /// <summary>Set from the end of the handshake on, as is <see cref="Handler"/>.</summary>
+    public NbdAgreement Agreement { get; private set; } = null!;
+
+    public NbdRequestHandler Handler { get; private set; } = null!;
+
+    /// <summary>New requests are answered with ESHUTDOWN.</summary>
+    public bool IsStopping => _stopping;
+
+    /// <summary>The server will wait no longer for what is running.</summary>
+    public CancellationToken Aborted => _context.Impatient;
+
+    /// <summary>Never faults.</summary>
+    public Task Ended => _ended.Task;
+
+    public NbdClientInfo Info => new(_id, _peer, Volatile.Read(ref _export), _connectedAt, Counters.Snapshot);
+
+    public void Start() => StartThread(Run);
+
+    /// <summary>Lets running requests finish (or be cancelled by <see cref="Aborted"/>), then closes.</summary>
+    public async Task StopAsync()
+    {
+        _stopping = true;
+        while (_crew is { IsBusy: true } && !Aborted.IsCancellationRequested)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), CancellationToken.None);
+        }
+
+        Transport.Dispose();
+
+        // A device may finish what it cannot cancel; its threads are joined whatever it takes.
+        await Ended;
+    }
+
+    /// <summary>Tells the owner of the server what went wrong; the client has its own answer.</summary>
+    public void Report(Exception fault) => _context.Options.OnFault?.Invoke(Info, fault);
+
+    private void Run()
+    {
+        if (!TryNegotiate())
+        {
+            End();
+            return;
+        }
+
+        _input = new NbdServerInput(Transport, _received, new NbdRequestReader(Agreement, Buffers));
+        _crew = new NbdCrew(_context.Running, () => StartThread(Work));
+        Work();
+    }
+
+    private bool TryNegotiate()
+    {
+        try
+        {
+            using var deadline = new Timer(_ => Transport.Dispose(), state: null, _context.Options.HandshakeTimeout, Timeout.InfiniteTimeSpan);
+            return Negotiate();
+        }
+        catch (ProtocolException fault)
+        {
+            Report(fault);
+            return false;
+        }
+    }
+
+    private bool Negotiate()
+    {
+        var output = new ArrayBufferWriter<byte>();
+        var handshake = new NbdServerHandshake(_context.Exports, output);
+        while (true)
+        {
+            while (handshake.Advance(_received.Unread) is > 0 and int taken)
+            {
+                _received.Consume(taken);
+            }
+
+            Transport.Send(output.WrittenMemory);
+            output.ResetWrittenCount();
+            if (handshake.Stage == NbdServerStage.Transmission)
+            {
+                Agreement = handshake.Agreement!;
+                Handler = new NbdRequestHandler(handshake.Export!.Device, Buffers);
+                Volatile.Write(ref _export, handshake.Export.Name);
+                return true;
+            }
+
+            int count = handshake.Stage == NbdServerStage.Closed ? 0 : Transport.Receive(_received.Free);
+            if (count == 0)
+            {
+                return false;
+            }
+
+            _received.Received(count);
+        }
+    }
+
+    private void Work()
+    {
+        try
+        {
+            new NbdWorker(this, _crew!, _input!).Run();
+        }
+        catch (ProtocolException fault)
+        {
+            Report(fault);
+            Transport.Dispose();
+        }
+
+        if (_crew!.Leave())
+        {
+            _input!.Close();
+            End();
+        }
+    }
+
+    private void End()
+    {
+        Transport.Dispose();
+        _context.Ended(this);
+        _ended.SetResult();
+    }
+
+    private static void StartThread(ThreadStart work) => new Thread(work) { IsBackground = true, Name = "NBD client" }.Start();
+}

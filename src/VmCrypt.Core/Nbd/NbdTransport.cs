@@ -1,0 +1,73 @@
+using System.Net.Sockets;
+
+namespace VmCrypt.Core.Nbd;
+
+/// <summary>The server's end of a connection: blocking, for threads of its own; the only place of the server that touches a socket's bytes.</summary>
+/// <remarks>
+/// Blocking calls because they are the shortest way from the wire to a thread and back: an asynchronous receive costs a
+/// trip through the event loop and the thread pool for every batch of requests. A connection that breaks simply ends:
+/// receiving returns nothing, sending does nothing, and the readers find out by themselves.
+/// </remarks>
+internal sealed class NbdTransport : IDisposable
+{
+    // Several large replies fit; the kernel takes less where its own limit is lower.
+    private const int SocketBuffer = 2 * 1024 * 1024;
+
+    private readonly Socket _socket;
+    private readonly Lock _sending = new();
+    private volatile bool _broken;
+
+    public NbdTransport(Socket socket)
+    {
+        _socket = socket;
+        _socket.SendBufferSize = SocketBuffer;
+        _socket.ReceiveBufferSize = SocketBuffer;
+        if (socket.ProtocolType == ProtocolType.Tcp)
+        {
+            _socket.NoDelay = true;
+            _socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, optionValue: true);
+        }
+    }
+
+    public string Peer => _socket.ProtocolType == ProtocolType.Tcp ? _socket.RemoteEndPoint?.ToString() ?? string.Empty : string.Empty;
+
+    /// <summary>At least one byte, or 0 when the connection is at its end.</summary>
+    public int Receive(Memory<byte> target)
+    {
+        try
+        {
+            return _broken ? 0 : _socket.Receive(target.Span);
+        }
+        catch (Exception fault) when (fault is SocketException or ObjectDisposedException)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>Sends all of it, whole among the sends of other threads.</summary>
+    public void Send(ReadOnlyMemory<byte> source)
+    {
+        lock (_sending)
+        {
+            try
+            {
+                for (int at = 0; at < source.Length && !_broken;)
+                {
+                    at += _socket.Send(source.Span[at..]);
+                }
+            }
+            catch (Exception fault) when (fault is SocketException or ObjectDisposedException)
+            {
+                // Half an answer may be out: nothing else may follow it.
+                Dispose();
+            }
+        }
+    }
+
+    /// <summary>Ends the connection; whoever is blocked in it returns.</summary>
+    public void Dispose()
+    {
+        _broken = true;
+        _socket.Dispose();
+    }
+}
