@@ -12,9 +12,9 @@ internal sealed class NbdListener : IDisposable
     private static readonly TimeSpan s_afterFault = TimeSpan.FromMilliseconds(100);
 
     private readonly Socket _socket;
-    private readonly string? _socketFile;
+    private readonly UnixSocketFile? _socketFile;
 
-    private NbdListener(Socket socket, NbdAddress address, string? socketFile)
+    private NbdListener(Socket socket, NbdAddress address, UnixSocketFile? socketFile)
     {
         _socket = socket;
         _socketFile = socketFile;
@@ -55,28 +55,20 @@ internal sealed class NbdListener : IDisposable
     public void Dispose()
     {
         _socket.Dispose();
-        if (_socketFile is not null)
-        {
-            File.Delete(_socketFile);
-        }
+        _socketFile?.Remove();
     }
 
     private static async Task<NbdListener> BindUnixAsync(NbdAddress.Unix address, CancellationToken cancellationToken)
     {
         var endPoint = new UnixDomainSocketEndPoint(address.Path);
-        string? file = address.Path.StartsWith('\0') ? null : address.Path;
-        if (file is not null)
+        bool isFile = !address.Path.StartsWith('\0');
+        if (isFile)
         {
-            await UnixSocketFile.RemoveStaleAsync(file, cancellationToken);
+            await UnixSocketFile.RemoveStaleAsync(address.Path, cancellationToken);
         }
 
         Socket socket = Bind(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified), endPoint, address);
-        if (file is not null && !OperatingSystem.IsWindows())
-        {
-            // Nobody can connect before Listen, so there is no moment at which the file is open to others.
-            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        }
-
+        UnixSocketFile? file = isFile ? new UnixSocketFile(address.Path) : null;
         socket.Listen();
         return new NbdListener(socket, address, file);
     }

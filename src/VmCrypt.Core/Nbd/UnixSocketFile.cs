@@ -1,21 +1,29 @@
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Nbd;
 
-/// <summary>The file of a Unix socket that a killed server left behind.</summary>
-internal static partial class UnixSocketFile
+/// <summary>The file of a Unix socket: taken over from a killed server, and taken away with our own.</summary>
+internal sealed class UnixSocketFile
 {
-    private const int AtFileDescriptorCwd = -100;
-    private const int NoFollow = 0x100;
-    private const uint WantType = 1;
-    private const int StatxSize = 256;
-    private const int StatxModeOffset = 28;
-    private const int TypeMask = 0xF000;
-    private const int SocketType = 0xC000;
+    private readonly string _path;
+    private readonly FileStatus? _ours;
 
-    /// <summary>Removes <paramref name="path"/> when it is a socket on which nobody listens; anything else that lies there is left alone.</summary>
+    /// <summary>Remembers the file that has just been bound, and closes it to other users.</summary>
+    /// <remarks>Nobody can connect before the socket listens, so there is no moment at which it is open to others.</remarks>
+    public UnixSocketFile(string path)
+    {
+        _path = path;
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        _ours = OperatingSystem.IsLinux() ? FileStatus.Of(path, follow: false) : null;
+    }
+
+    /// <summary>Removes a socket on which nobody listens; anything else that lies at <paramref name="path"/> is left alone.</summary>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.NbdAddressInUse"/>.</exception>
     public static async Task RemoveStaleAsync(string path, CancellationToken cancellationToken)
     {
@@ -37,9 +45,24 @@ internal static partial class UnixSocketFile
         File.Delete(path);
     }
 
+    /// <summary>Removes our socket, not one that another server has put in its place.</summary>
+    public void Remove()
+    {
+        bool ours = !OperatingSystem.IsLinux() || (FileStatus.Of(_path, follow: false) is { } now && now.IsSameFile(_ours!));
+        if (ours)
+        {
+            File.Delete(_path);
+        }
+    }
+
+    // Windows makes sockets reparse points; on other systems a file that exists is left to its owner.
+    private static bool IsSocket(string path) => OperatingSystem.IsLinux()
+        ? FileStatus.Of(path, follow: false) is { Kind: FileStatus.FileKind.Socket }
+        : OperatingSystem.IsWindows() && File.GetAttributes(path).HasFlag(FileAttributes.ReparsePoint);
+
     private static async Task<bool> SomebodyListensAsync(string path, CancellationToken cancellationToken)
     {
-        using var probe = new Socket(AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, ProtocolType.Unspecified);
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
             await probe.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
@@ -51,21 +74,4 @@ internal static partial class UnixSocketFile
             return fault.SocketErrorCode != SocketError.ConnectionRefused;
         }
     }
-
-    private static bool IsSocket(string path)
-    {
-        if (!OperatingSystem.IsLinux())
-        {
-            // Windows makes sockets reparse points; elsewhere an existing file is left to its owner.
-            return OperatingSystem.IsWindows() && File.GetAttributes(path).HasFlag(FileAttributes.ReparsePoint);
-        }
-
-        Span<byte> status = stackalloc byte[StatxSize];
-        return Statx(AtFileDescriptorCwd, path, NoFollow, WantType, status) == 0
-            && (MemoryMarshal.Read<ushort>(status[StatxModeOffset..]) & TypeMask) == SocketType;
-    }
-
-    // statx and not stat: its layout is the same on every architecture.
-    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Statx(int folder, string path, int flags, uint mask, Span<byte> status);
 }

@@ -51,6 +51,7 @@ internal sealed partial record FileStatus
         BlockDevice = 0x6000,
         Regular = 0x8000,
         SymbolicLink = 0xA000,
+        Socket = 0xC000,
     }
 
     /// <summary>The status of a path, null where nothing is there; <paramref name="follow"/> looks through a symbolic link.</summary>

@@ -92,6 +92,7 @@ public sealed class NbdDevice : IBlockDevice
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         BlockGuard.Range(this, offset, buffer.Length);
+        BlockGuard.Aligned(this, offset, buffer.Length);
         return new ValueTask(InPiecesAsync(offset, buffer.Length, DataPiece, (at, length) =>
             CallAsync(new NbdCall(NbdCommand.Read, NbdCommandFlags.None, at, length, buffer.Slice((int)(at - offset), length)), default, cancellationToken)));
     }
@@ -99,6 +100,7 @@ public sealed class NbdDevice : IBlockDevice
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         BlockGuard.WritableRange(this, offset, buffer.Length);
+        BlockGuard.Aligned(this, offset, buffer.Length);
         return new ValueTask(InPiecesAsync(offset, buffer.Length, DataPiece, (at, length) =>
             CallAsync(new NbdCall(NbdCommand.Write, NbdCommandFlags.None, at, length), buffer.Slice((int)(at - offset), length), cancellationToken)));
     }
@@ -107,6 +109,7 @@ public sealed class NbdDevice : IBlockDevice
     public async ValueTask ZeroAsync(long offset, long count, ZeroFlags flags, CancellationToken cancellationToken)
     {
         BlockGuard.WritableRange(this, offset, count);
+        BlockGuard.Aligned(this, offset, count);
         if (!Offers(NbdTransmissionFlags.SendFastZero))
         {
             BlockGuard.NotOnlyIfFast(flags);
@@ -130,6 +133,7 @@ public sealed class NbdDevice : IBlockDevice
     public async ValueTask TrimAsync(long offset, long count, CancellationToken cancellationToken)
     {
         BlockGuard.WritableRange(this, offset, count);
+        BlockGuard.Aligned(this, offset, count);
         if (Traits.CanTrim)
         {
             await InPiecesAsync(offset, count, _agreement.MaximumPayload, (at, length) =>
@@ -151,6 +155,7 @@ public sealed class NbdDevice : IBlockDevice
         long offset, long count, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         BlockGuard.Range(this, offset, count);
+        BlockGuard.Aligned(this, offset, count);
         long end = offset + count;
         if (_agreement.AllocationContext is null && count > 0)
         {
@@ -175,8 +180,12 @@ public sealed class NbdDevice : IBlockDevice
         }
     }
 
-    public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken) =>
-        throw new NotSupportedException("An NBD export cannot be resized by its client.");
+    /// <summary>Always refused: NBD clients cannot resize an export.</summary>
+    public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)
+    {
+        BlockGuard.Resizable(this, length);
+        throw new InvalidOperationException("The traits say that an NBD export cannot be resized.");
+    }
 
     public async ValueTask DisposeAsync()
     {
