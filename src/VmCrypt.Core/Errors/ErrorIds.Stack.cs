@@ -34,4 +34,16 @@ public static partial class ErrorIds
 
     /// <summary>The location is no path and no NBD URI.</summary>
     public const string LocationInvalid = nameof(LocationInvalid);
+
+    /// <summary>The LUKS header places its payload beyond the end of the image.</summary>
+    public const string PayloadMissing = nameof(PayloadMissing);
+
+    /// <summary>The image keeps its data in another file that it does not name.</summary>
+    public const string DataFileUnnamed = nameof(DataFileUnnamed);
+
+    /// <summary>A smaller size would destroy data and was not asked for.</summary>
+    public const string ShrinkRefused = nameof(ShrinkRefused);
+
+    /// <summary>The target is a device with content, and overwriting it was not asked for.</summary>
+    public const string DeviceOverwriteRefused = nameof(DeviceOverwriteRefused);
 }

@@ -13,6 +13,9 @@ public sealed class DiskKeys : IDisposable
 
     public SecretBuffer? Default { get; }
 
+    /// <summary>The raw volume key of the active layer, which needs no passphrase then.</summary>
+    public SecretBuffer? VolumeKey { get; init; }
+
     /// <summary>The slot to try alone on the active layer; null tries all.</summary>
     public int? Slot { get; init; }
 
@@ -26,6 +29,7 @@ public sealed class DiskKeys : IDisposable
     public void Dispose()
     {
         Default?.Dispose();
+        VolumeKey?.Dispose();
         foreach (SecretBuffer secret in _byPath.Values)
         {
             secret.Dispose();

@@ -67,6 +67,9 @@ internal class FilePlatform
     /// <summary>The extent that starts at <paramref name="offset"/>, at most up to <paramref name="end"/>.</summary>
     public virtual Extent ExtentAt(SafeFileHandle handle, string path, long offset, long end) => new(offset, end - offset, ExtentKind.Data);
 
+    /// <summary>Bytes of storage that a file takes.</summary>
+    public virtual long AllocatedSize(string path) => Try(() => new FileInfo(path).Length, "Measuring", path);
+
     /// <summary>Gives a file another name in the same folder, in one step that cannot be seen half done.</summary>
     public virtual void Rename(string from, string to, bool replace) => Try(() =>
     {

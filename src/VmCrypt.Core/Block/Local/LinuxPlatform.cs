@@ -178,6 +178,8 @@ internal sealed class LinuxPlatform : FilePlatform
         }
     }
 
+    public override long AllocatedSize(string path) => FileStatus.Of(path)?.Allocated ?? base.AllocatedSize(path);
+
     private static PathKind KindOf(FileStatus status) => status.Kind switch
     {
         FileStatus.FileKind.Regular => PathKind.File,

@@ -14,4 +14,11 @@ public static class LocalDisk
         OperatingSystem.IsLinux() && FilePlatform.Current.KindOf(path) == PathKind.BlockDevice
             ? await HostDevice.OpenAsync(path, options, cancellationToken)
             : await FileDevice.OpenAsync(path, options, cancellationToken);
+
+    /// <summary>Whether the path leads to a block device; false where nothing is there.</summary>
+    public static bool IsBlockDevice(string path) => FilePlatform.Current.KindOf(path) == PathKind.BlockDevice;
+
+    /// <summary>Bytes of storage that a file takes: less than its length where it is sparse, all of a block device's.</summary>
+    public static long AllocatedSize(IBlockDevice storage, string path) =>
+        IsBlockDevice(path) ? storage.Length : FilePlatform.Current.AllocatedSize(path);
 }

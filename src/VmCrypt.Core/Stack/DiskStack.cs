@@ -1,0 +1,105 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Luks;
+
+namespace VmCrypt.Core.Stack;
+
+/// <summary>A disk: its images, its encryption and, once unlocked, its plain bytes as one device.</summary>
+/// <remarks>
+/// Opening reads headers only, needs no key and never writes. <see cref="UnlockAsync"/> joins the layers.
+/// Disposing flushes and closes all of them.
+/// </remarks>
+public sealed class DiskStack : IAsyncDisposable
+{
+    private readonly StackImage _active;
+
+    private DiskStack(StackImage active) => _active = active;
+
+    public DiskLocation Location => _active.Location;
+
+    /// <summary>The format of the outermost layer.</summary>
+    public ImageFormat Format => _active.Format;
+
+    public EncryptionPlacement Placement => _active.Placement;
+
+    public bool IsEncrypted => Placement != EncryptionPlacement.None;
+
+    /// <summary>Some layer, active or backing, needs a key.</summary>
+    public bool NeedsKey => _active.Chain().Any(image => image.IsLocked);
+
+    /// <summary>The LUKS header of the active image, for its key slots; null for plain and legacy images.</summary>
+    public LuksHeader? Luks => _active.Luks;
+
+    /// <summary>The container of the active image; null where it has none or another.</summary>
+    public Qcow2Image? Qcow2 => _active.Qcow2;
+
+    internal StackImage Active => _active;
+
+    /// <summary>Opens the headers of every image of the disk.</summary>
+    /// <exception cref="MissingException">A file does not exist.</exception>
+    /// <exception cref="InvalidImageException">A header is damaged.</exception>
+    /// <exception cref="UnsupportedFeatureException">A header asks for what is not supported.</exception>
+    /// <exception cref="DeviceBusyException">Somebody else has a file open in a way that excludes us.</exception>
+    public static async ValueTask<DiskStack> OpenAsync(DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        if (options.ForceShare && options.Writable)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An image that others are writing can be shared for reading only.");
+        }
+
+        return new DiskStack(await new StackOpener(options).OpenAsync(location, cancellationToken));
+    }
+
+    /// <summary>Joins the layers and returns the plain disk, which the stack owns. A failed try changes nothing and may be repeated.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeyRequired"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>, <see cref="ErrorIds.WrongVolumeKey"/>.</exception>
+    public ValueTask<IBlockDevice> UnlockAsync(DiskKeys keys, CancellationToken cancellationToken) => _active.ComposeAsync(keys, cancellationToken);
+
+    /// <summary>The LUKS header, for commands that work on its slots.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.NotEncrypted"/>.</exception>
+    public LuksHeader RequireLuks() => Luks ?? throw NoKeySlots(Location, Placement);
+
+    internal static InvalidInputException NoKeySlots(DiskLocation location, EncryptionPlacement placement) => new(ErrorIds.NotEncrypted,
+        placement == EncryptionPlacement.LegacyAes
+            ? $"The image {location} has the legacy AES encryption, which has no key slots; convert it to LUKS."
+            : $"The image {location} is not encrypted, so it has no key slots.");
+
+    /// <summary>Changes the size of the disk; needs no key. New bytes read as zeros where the format can say so, else as noise.</summary>
+    /// <param name="size">Bytes, a multiple of 512.</param>
+    /// <param name="allowShrink">The bytes beyond a smaller size are lost.</param>
+    /// <remarks>
+    /// One step for raw images (the file's length) and one ordered change of tables for qcow2: a crash leaves the old size or the new one.
+    /// </remarks>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.ShrinkRefused"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.ResizeUnsupported"/>.</exception>
+    public async ValueTask ResizeAsync(long size, bool allowShrink, CancellationToken cancellationToken)
+    {
+        IBlockDevice contents = _active.Contents;
+        long header = _active.PayloadOffset;
+        long old = contents.Length - header;
+        if (size <= 0 || size % 512 != 0)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"The size is {size} bytes, but must be a positive multiple of 512.");
+        }
+
+        if (size < old && !allowShrink)
+        {
+            throw new RefusedException(ErrorIds.ShrinkRefused,
+                $"The disk has {old} bytes; to cut it to {size} destroys what lies beyond, and must be asked for.");
+        }
+
+        if (!contents.Traits.CanResize || Luks?.Payload.Length is not null || _active.OpenPayload is not null)
+        {
+            throw new UnsupportedFeatureException(ErrorIds.ResizeUnsupported, $"The disk {Location} has a fixed size.");
+        }
+
+        await contents.SetLengthAsync(checked(header + size), cancellationToken);
+        await contents.FlushAsync(cancellationToken);
+    }
+
+    /// <inheritdoc cref="StackImage.DiskSize"/>
+    public long DiskSize => _active.DiskSize;
+
+    public ValueTask DisposeAsync() => _active.DisposeAsync();
+}

@@ -1,0 +1,106 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Block.Local;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
+
+namespace VmCrypt.Core.Stack;
+
+/// <summary>Describes images without a key, those in use and those that cannot be opened included.</summary>
+public static class ImageInspector
+{
+    /// <summary>Describes the image and those behind it.</summary>
+    /// <remarks>
+    /// An image that a VM is writing is read in spite of its locks and marked <see cref="ImageDescription.InUse"/>; one that is
+    /// recognised but cannot be opened says why in <see cref="ImageDescription.Unusable"/>. Damaged headers and missing files throw.
+    /// </remarks>
+    public static async ValueTask<ImageDescription> DescribeAsync(
+        DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        options = options with { Writable = false };
+        try
+        {
+            return await OpenAndDescribeAsync(location, options, cancellationToken);
+        }
+        catch (DeviceBusyException busy) when (busy.ErrorId == ErrorIds.ImageInUse && !options.ForceShare)
+        {
+            return await OpenAndDescribeAsync(location, options with { ForceShare = true }, cancellationToken) with { InUse = true };
+        }
+    }
+
+    private static async ValueTask<ImageDescription> OpenAndDescribeAsync(
+        DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using DiskStack disk = await DiskStack.OpenAsync(location, options, cancellationToken);
+            return await DescribeAsync(disk.Active, cancellationToken);
+        }
+        catch (VmCryptException reason) when (!options.HeadersOnly && IsAboutOtherFiles(reason))
+        {
+            ImageDescription alone = await OpenAndDescribeAsync(location, options with { HeadersOnly = true }, cancellationToken);
+            return alone with { Unusable = reason };
+        }
+        catch (UnsupportedFeatureException reason)
+        {
+            return await DescribeUnusableAsync(location, options, reason, cancellationToken);
+        }
+    }
+
+    // The image itself is sound, but what it refers to is not to be had.
+    private static bool IsAboutOtherFiles(VmCryptException reason) => reason.ErrorId is ErrorIds.ReferencedFileMissing or ErrorIds.PathFenced
+        or ErrorIds.ReferenceNotFollowed or ErrorIds.ReferenceUnsupported or ErrorIds.DataFileUnnamed;
+
+    private static async ValueTask<ImageDescription> DescribeAsync(StackImage image, CancellationToken cancellationToken)
+    {
+        long size = image.DiskSize;
+        return new ImageDescription
+        {
+            Path = image.Location.Text,
+            Format = image.Format,
+            VirtualSize = size,
+            AllocatedSize = await AllocatedAsync(image, cancellationToken),
+            Encryption = image.Placement,
+            Luks = image.Luks?.Facts,
+            Qcow2 = image.Qcow2?.Facts,
+            Snapshots = image.Qcow2?.Snapshots ?? [],
+            Backing = image.Backing is null ? null : await DescribeAsync(image.Backing, cancellationToken),
+            Weaknesses = Weaknesses.Of(image, size),
+        };
+    }
+
+    private static async ValueTask<ImageDescription> DescribeUnusableAsync(
+        DiskLocation location, DiskOpenOptions options, UnsupportedFeatureException reason, CancellationToken cancellationToken)
+    {
+        await using IBlockDevice storage = await StorageOpener.OpenAsync(location, writable: false, options.ForceShare, cancellationToken);
+        ImageFormat format = options.Format ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
+        LuksFacts? luks = format == ImageFormat.Luks
+            ? await LuksHeader.DescribeAsync(storage, LuksOpenOptions.Default, cancellationToken)
+            : null;
+        return new ImageDescription
+        {
+            Path = location.Text,
+            Format = format,
+            VirtualSize = luks is null ? 0 : storage.Length - luks.PayloadOffset,
+            AllocatedSize = storage.Length,
+            Encryption = luks is null ? EncryptionPlacement.None : EncryptionPlacement.Attached,
+            Luks = luks,
+            Unusable = reason,
+        };
+    }
+
+    private static async ValueTask<long> AllocatedAsync(StackImage image, CancellationToken cancellationToken)
+    {
+        if (!image.Location.IsNbd)
+        {
+            return LocalDisk.AllocatedSize(image.Storage, image.Location.Text);
+        }
+
+        long allocated = 0;
+        await foreach (Extent extent in image.Storage.ExtentsAsync(0, image.Storage.Length, cancellationToken))
+        {
+            allocated += extent.Kind == ExtentKind.Hole ? 0 : extent.Length;
+        }
+
+        return allocated;
+    }
+}

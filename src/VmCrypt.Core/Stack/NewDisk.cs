@@ -1,0 +1,35 @@
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images;
+using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Luks;
+
+namespace VmCrypt.Core.Stack;
+
+/// <summary>What a new disk shall be.</summary>
+public sealed record NewDisk
+{
+    /// <summary>Bytes of the plain disk; rounded up to whole sectors, as QEMU does.</summary>
+    public required long Size { get; init; }
+
+    /// <summary><see cref="ImageFormat.Qcow2"/> (LUKS inside) or <see cref="ImageFormat.Raw"/> (LUKS in front).</summary>
+    public ImageFormat Format { get; init; } = ImageFormat.Qcow2;
+
+    /// <summary>The LUKS header to make; null for a plain disk. Its placement follows from the format.</summary>
+    public LuksFormatOptions? Encryption { get; init; }
+
+    public Preallocation Preallocation { get; init; }
+
+    /// <summary>Cluster size, compatibility, backing file and the like; only for qcow2. Size and header length are filled in.</summary>
+    public Qcow2CreateOptions? Qcow2 { get; init; }
+
+    /// <summary>Bytes of the plain disk in whole sectors.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>
+    public long RoundedSize => Size is > 0 and <= MaxSize
+        ? (Size + SectorSize - 1) / SectorSize * SectorSize
+        : throw new InvalidInputException(ErrorIds.InvalidParameter, $"The size is {Size} bytes, but must be 1 to {MaxSize}.");
+
+    private const int SectorSize = 512;
+
+    // Files end at 2^63 - 1 bytes; half of that leaves room for headers and tables.
+    private const long MaxSize = 1L << 62;
+}
