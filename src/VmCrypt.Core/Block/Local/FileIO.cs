@@ -82,5 +82,5 @@ internal sealed class FileIO(SafeFileHandle handle, string path) : IDisposable
         }
     }
 
-    public void Dispose() => handle.Dispose();
+    public void Dispose() => FilePlatform.Current.Close(handle);
 }

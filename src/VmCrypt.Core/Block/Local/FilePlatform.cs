@@ -47,6 +47,9 @@ internal class FilePlatform
         return Try(() => File.OpenHandle(path, FileMode.Open, access, share), "Opening", path);
     }
 
+    /// <summary>Closes the file and gives up its image locks.</summary>
+    public virtual void Close(SafeFileHandle handle) => handle.Dispose();
+
     /// <summary>Creates a file that only its owner may read and write, and opens it; fails if there is one.</summary>
     public virtual SafeFileHandle Create(string path) =>
         Try(() => File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete), "Creating", path);

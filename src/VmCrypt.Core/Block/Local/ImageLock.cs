@@ -56,21 +56,28 @@ internal static class ImageLock
             : Permissions.ConsistentRead | Permissions.WriteUnchanged;
         try
         {
-            Set(file, path, LockKind.Read, held, Permissions.All & ~shared);
+            Set(file, path, held, Permissions.All & ~shared);
             Check(file, path, held, shared);
         }
         catch
         {
-            Set(file, path, LockKind.None, Permissions.All, Permissions.All);
+            Release(file);
             throw;
         }
     }
 
-    private static void Set(SafeFileHandle file, string path, LockKind kind, Permissions held, Permissions unshared)
+    /// <summary>Gives up all locks. Closing does so, too, but not while a process that was just started still has its copy of the handle.</summary>
+    public static void Release(SafeFileHandle file)
+    {
+        var range = new ByteLock { Kind = LockKind.None, Start = HeldBase, Length = 2 * (UnsharedBase - HeldBase) };
+        _ = Control(file, LockCommand.Set, ref range);
+    }
+
+    private static void Set(SafeFileHandle file, string path, Permissions held, Permissions unshared)
     {
         foreach (long place in Places(HeldBase, held).Concat(Places(UnsharedBase, unshared)))
         {
-            ByteLock range = RangeAt(place, kind);
+            ByteLock range = RangeAt(place, LockKind.Read);
             if (Control(file, LockCommand.Set, ref range) < 0)
             {
                 throw Refusal(path);

@@ -54,6 +54,15 @@ internal sealed class LinuxPlatform : FilePlatform
         }
     }
 
+    public override void Close(SafeFileHandle handle)
+    {
+        if (!handle.IsClosed)
+        {
+            ImageLock.Release(handle);
+            handle.Dispose();
+        }
+    }
+
     public override SafeFileHandle Create(string path)
     {
         SafeFileHandle handle = OpenHandle(path, OpenFlags.ReadWrite | OpenFlags.Create | OpenFlags.Exclusive);

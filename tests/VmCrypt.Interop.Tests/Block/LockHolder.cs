@@ -1,0 +1,62 @@
+using System.Diagnostics;
+using System.Globalization;
+using VmCrypt.Core.Block.Local;
+
+namespace VmCrypt.Interop.Tests.Block;
+
+/// <summary>A QEMU tool that has an image open until it is disposed; the image's locks as the kernel lists them.</summary>
+internal sealed class LockHolder : IDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+
+    private readonly Process _process;
+
+    private LockHolder(Process process) => _process = process;
+
+    public int ProcessId => _process.Id;
+
+    /// <summary>Starts the tool and waits until it has locked the image.</summary>
+    public static async Task<LockHolder> StartAsync(string image, string tool, params string[] arguments)
+    {
+        Tools.Require(tool);
+        var start = new ProcessStartInfo(tool, arguments) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
+        var holder = new LockHolder(Process.Start(start)!);
+        var waited = Stopwatch.StartNew();
+        while (LockedBytes(image).Count == 0)
+        {
+            Assert.False(holder._process.HasExited, $"{tool} has ended before it locked {image}");
+            Assert.True(waited.Elapsed < s_patience, $"{tool} has not locked {image}");
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
+        // The locks come one by one.
+        await Task.Delay(200, TestContext.Current.CancellationToken);
+        return holder;
+    }
+
+    /// <summary>Every byte of the image that is locked in the way of QEMU, by whomever.</summary>
+    public static SortedSet<long> LockedBytes(string image)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "image locks are of Linux");
+        string inode = OperatingSystem.IsLinux() ? FileStatus.Of(image)!.Inode.ToString(CultureInfo.InvariantCulture) : string.Empty;
+        return [.. File.ReadLines("/proc/locks")
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(fields => fields[1] == "OFDLCK" && fields[3] == "READ" && fields[5].EndsWith(':' + inode, StringComparison.Ordinal))
+            .SelectMany(fields => Range(long.Parse(fields[6], CultureInfo.InvariantCulture), long.Parse(fields[7], CultureInfo.InvariantCulture)))];
+    }
+
+    public void Dispose()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private static IEnumerable<long> Range(long first, long last)
+    {
+        for (long at = first; at <= last; at++)
+        {
+            yield return at;
+        }
+    }
+}
