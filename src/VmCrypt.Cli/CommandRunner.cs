@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using VmCrypt.Cli.Binding;
+using VmCrypt.Cli.Help;
 using VmCrypt.Cli.Output;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Errors;
@@ -19,21 +20,27 @@ internal sealed class CommandRunner(Terminal terminal, StopSignals signals)
     /// <summary>A defect of ours: EX_SOFTWARE of sysexits.h.</summary>
     public const int Defect = 70;
 
-    /// <param name="arguments">The command's name and its arguments.</param>
-    public int Run(IReadOnlyList<string> arguments)
+    /// <summary>Runs the command that the first argument names with the others.</summary>
+    public int Run(IReadOnlyList<string> arguments) => Explain(() => Run(CommandInfo.Find(arguments[0]), [.. arguments.Skip(1)]));
+
+    public int Run(CommandInfo command, IReadOnlyList<string> arguments) => Explain(() =>
+    {
+        ParsedArguments parsed = new ArgumentParser([.. command.Parameters, .. CommonParameters.For(command)]).Parse(arguments);
+        var common = CommonParameters.From(parsed);
+        if (!common.Help)
+        {
+            return Run(command, parsed, common);
+        }
+
+        terminal.Output.Write(HelpText.Of(command));
+        return Success;
+    });
+
+    private int Explain(Func<int> run)
     {
         try
         {
-            CommandInfo command = CommandInfo.Find(arguments[0]);
-            ParsedArguments parsed = new ArgumentParser([.. command.Parameters, .. CommonParameters.All]).Parse([.. arguments.Skip(1)]);
-            var common = CommonParameters.From(parsed);
-            if (common.Help)
-            {
-                terminal.Output.Write(Help.HelpText.Of(command));
-                return Success;
-            }
-
-            return Run(command, parsed, common);
+            return run();
         }
         catch (VmCryptException exception)
         {

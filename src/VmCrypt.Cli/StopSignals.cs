@@ -32,6 +32,9 @@ internal sealed class StopSignals : IDisposable
         _stop.Dispose();
     }
 
+    /// <summary>Stops as the user's Ctrl+C would.</summary>
+    public void Stop() => _stop.Cancel();
+
     private void OnSignal(PosixSignalContext context)
     {
         if (!_stop.IsCancellationRequested)

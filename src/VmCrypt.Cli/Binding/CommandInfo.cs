@@ -21,10 +21,10 @@ internal sealed class CommandInfo
     /// <summary>Every command there is, by name.</summary>
     public static IReadOnlyList<CommandInfo> All { get; } =
         [.. from type in typeof(VmCryptCmdlet).Assembly.GetTypes()
-            let cmdlet = type.GetCustomAttribute<CmdletAttribute>()
-            where cmdlet is not null && !type.IsAbstract
-            orderby cmdlet.NounName, cmdlet.VerbName
-            select new CommandInfo(type, cmdlet)];
+            let command = Of(type)
+            where command is not null
+            orderby command.Cmdlet.NounName, command.Cmdlet.VerbName
+            select command];
 
     public Type Type { get; }
 
@@ -35,6 +35,9 @@ internal sealed class CommandInfo
     public IReadOnlyList<CommandParameter> Parameters { get; }
 
     public IReadOnlyList<string> ParameterSets { get; }
+
+    /// <summary>The command that a class is; null where it is none.</summary>
+    public static CommandInfo? Of(Type type) => type.GetCustomAttribute<CmdletAttribute>() is { } cmdlet ? new CommandInfo(type, cmdlet) : null;
 
     public static CommandInfo Find(string name) =>
         All.FirstOrDefault(command => command.Name.Equals(name, StringComparison.OrdinalIgnoreCase))

@@ -5,7 +5,13 @@ namespace VmCrypt.Cli.Binding;
 /// <summary>What every command understands besides its own parameters; in PowerShell the engine brings these along.</summary>
 internal sealed class CommonParameters
 {
+    private static readonly string[] s_ofChanges = [nameof(WhatIf), nameof(Confirm)];
+
     public static IReadOnlyList<CommandParameter> All { get; } = CommandParameter.Of(typeof(CommonParameters));
+
+    /// <summary>Those that <paramref name="command"/> has: a command that knows no -WhatIf must not seem to heed it.</summary>
+    public static IEnumerable<CommandParameter> For(CommandInfo command) =>
+        All.Where(parameter => command.Cmdlet.SupportsShouldProcess || !s_ofChanges.Contains(parameter.Name));
 
     public static CommonParameters From(ParsedArguments arguments)
     {

@@ -21,7 +21,7 @@ internal static class HelpText
         }
 
         text.AppendLine();
-        text.AppendLine("vmcrypt <Command> -Help tells more about one; -Json, -Verbose, -WhatIf and -Confirm:$false go with every one.");
+        text.AppendLine("vmcrypt <Command> -Help tells more about one; -Json, -Verbose and -ErrorAction go with every one.");
         text.AppendLine("A secret is given as file:PATH, env:NAME, fd:N or - (standard input), or asked for on the terminal.");
         return text.ToString();
     }

@@ -42,6 +42,9 @@ public static partial class ErrorIds
     /// <summary>A new secret was typed twice, and not the same.</summary>
     public const string SecretMismatch = nameof(SecretMismatch);
 
+    /// <summary>A new secret is empty.</summary>
+    public const string SecretEmpty = nameof(SecretEmpty);
+
     /// <summary>The key file is empty, too long, or shorter than the part of it that was asked for.</summary>
     public const string KeyFileInvalid = nameof(KeyFileInvalid);
 

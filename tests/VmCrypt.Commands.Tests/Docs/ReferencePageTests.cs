@@ -52,7 +52,7 @@ public sealed partial class ReferencePageTests
             {
                 string arguments = line[(line.IndexOf(command.Name, StringComparison.Ordinal) + command.Name.Length)..];
                 Assert.All(Parameter().Matches(arguments), match =>
-                    Assert.Contains(match.Groups["it"].Value, command.Parameters.Concat(CommonParameters.All).Select(parameter => parameter.Name)));
+                    Assert.Contains(match.Groups["it"].Value, command.Parameters.Concat(CommonParameters.For(command)).Select(parameter => parameter.Name)));
             }
         });
     }
