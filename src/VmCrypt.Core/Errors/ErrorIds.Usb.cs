@@ -13,4 +13,7 @@ public static partial class ErrorIds
 
     /// <summary>The device's own descriptors break the rules of USB.</summary>
     public const string UsbDescriptorInvalid = nameof(UsbDescriptorInvalid);
+
+    /// <summary>The text cannot be the name of a VM.</summary>
+    public const string UsbVmNameInvalid = nameof(UsbVmNameInvalid);
 }
