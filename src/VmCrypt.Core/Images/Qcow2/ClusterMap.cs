@@ -17,7 +17,7 @@ internal sealed class ClusterMap(ImageTables tables, PointerTable l1)
         long l2 = L2TableAt(offset);
         if (l2 == 0)
         {
-            return new(new GuestRun(offset, Math.Min(length, UnmappedLength(offset)), Qcow2MappingKind.Unallocated, L2Entry.Unallocated, -1));
+            return new(new GuestRun(offset, Math.Min(length, NextTable(offset) - offset), Qcow2MappingKind.Unallocated, L2Entry.Unallocated, -1));
         }
 
         (long pageOffset, int at) = PlaceOfEntry(l2, offset);
@@ -48,8 +48,24 @@ internal sealed class ClusterMap(ImageTables tables, PointerTable l1)
         return (l2Table + inTable - at, at);
     }
 
-    /// <summary>Guest bytes whose entries share a page.</summary>
-    public long PageCoverage => (long)(_geometry.PageSize / _geometry.L2EntrySize) << _geometry.ClusterBits;
+    /// <summary>The first guest offset behind <paramref name="offset"/> whose entry is in another page.</summary>
+    public long PageEnd(long offset)
+    {
+        long coverage = (long)(_geometry.PageSize / _geometry.L2EntrySize) << _geometry.ClusterBits;
+        return (offset | (coverage - 1)) + 1;
+    }
+
+    /// <summary>The first guest offset behind <paramref name="offset"/> that may have an L2 table, where that of the offset has none.</summary>
+    public long NextTable(long offset)
+    {
+        long index = offset / _geometry.L2Coverage;
+        do
+        {
+            index++;
+        }
+        while (index < l1.Count && l1[index] == 0);
+        return index >= l1.Count ? long.MaxValue : index * _geometry.L2Coverage;
+    }
 
     /// <summary>The whole range as runs, with the places of this layer.</summary>
     public async IAsyncEnumerable<Qcow2Mapping> ToMappingsAsync(
@@ -125,16 +141,4 @@ internal sealed class ClusterMap(ImageTables tables, PointerTable l1)
         && more.Entry.OwnsPlace == run.Entry.OwnsPlace
         && more.HasPlace == run.HasPlace
         && (!run.HasPlace || more.HostOffset == run.HostOffset + run.Length);
-
-    /// <summary>Bytes up to the next L2 table.</summary>
-    private long UnmappedLength(long offset)
-    {
-        long index = offset / _geometry.L2Coverage;
-        do
-        {
-            index++;
-        }
-        while (index < l1.Count && l1[index] == 0);
-        return index >= l1.Count ? long.MaxValue : (index * _geometry.L2Coverage) - offset;
-    }
 }

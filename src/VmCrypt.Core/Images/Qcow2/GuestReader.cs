@@ -35,6 +35,8 @@ internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedCl
         }
     }
 
+    public long BackingLength => backing?.Length ?? 0;
+
     /// <summary>Whether unallocated bytes at or after <paramref name="offset"/> may read as something else than zeros.</summary>
     public bool BackingReaches(long offset) => backing is not null && offset < backing.Length;
 

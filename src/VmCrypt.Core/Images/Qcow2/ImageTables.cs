@@ -17,6 +17,8 @@ internal sealed class ImageTables : IDisposable
         _extensions = metadata.Extensions;
         _header = metadata.Header;
         FixedAreas = Qcow2FixedAreas.Of(_header, _extensions, Geometry);
+        Compressed = new CompressedClusters(file, Geometry, (Qcow2CompressionType)_header.CompressionType);
+        Frees = new DeferredFrees(Grace);
     }
 
     public IBlockDevice File { get; }
@@ -28,13 +30,26 @@ internal sealed class ImageTables : IDisposable
     /// <summary>The active L1 table.</summary>
     public PointerTable L1 { get; }
 
+    public CompressedClusters Compressed { get; }
+
     public MetadataLock Lock { get; } = new();
+
+    /// <summary>Every access to guest data is a visit.</summary>
+    public GracePeriod Grace { get; } = new();
+
+    public DeferredFrees Frees { get; }
 
     public Qcow2FixedAreas FixedAreas { get; private set; }
 
     public int Version => (int)_header.Version;
 
     public bool HasExternalData => _header.Incompatible.HasFlag(Qcow2Incompatible.ExternalDataFile);
+
+    /// <summary>The external data file must read as a raw image by itself.</summary>
+    public bool DataFileIsRaw => _header.Autoclear.HasFlag(Qcow2Autoclear.RawExternalData);
+
+    /// <summary>Version 2 has no entry that says zero: only what lies over nothing can be let go.</summary>
+    public bool ZeroesFast => Version >= 3 || _header.BackingNameOffset == 0;
 
     /// <summary>The header as it is to be on disk; changed under the lock.</summary>
     public Qcow2Header Header
@@ -46,6 +61,12 @@ internal sealed class ImageTables : IDisposable
             FixedAreas = Qcow2FixedAreas.Of(value, _extensions, Geometry);
         }
     }
+
+    /// <summary>The persistent bitmaps; none if the image has none or they are inconsistent as a whole.</summary>
+    public ValueTask<IReadOnlyList<Qcow2Bitmap>> ReadBitmapsAsync(CancellationToken cancellationToken) =>
+        _extensions.Bitmaps is { } pointer && _header.Autoclear.HasFlag(Qcow2Autoclear.Bitmaps)
+            ? Qcow2BitmapDirectory.ReadAsync(File, pointer, Geometry, cancellationToken)
+            : new([]);
 
     public void Dispose() => Lock.Dispose();
 }

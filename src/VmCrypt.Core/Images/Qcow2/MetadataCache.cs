@@ -24,6 +24,17 @@ internal sealed class MetadataCache(IBlockDevice file, int pageSize, int capacit
         }
     }
 
+    public bool IsDirty
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _dirty.Count > 0;
+            }
+        }
+    }
+
     /// <summary>The page at <paramref name="offset"/>, a multiple of the page size. It may leave the cache while the caller reads it.</summary>
     public ValueTask<TablePage> GetAsync(long offset, TableKind kind, CancellationToken cancellationToken)
     {

@@ -17,15 +17,15 @@ internal sealed record Qcow2HeaderExtensions
 
     private const int PrefixBytes = 8;
 
-    public string? BackingFormat { get; private init; }
+    public string? BackingFormat { get; init; }
 
-    public IReadOnlyList<Qcow2FeatureName> FeatureNames { get; private init; } = [];
+    public IReadOnlyList<Qcow2FeatureName> FeatureNames { get; init; } = [];
 
-    public Qcow2BitmapsPointer? Bitmaps { get; private init; }
+    public Qcow2BitmapsPointer? Bitmaps { get; init; }
 
-    public Qcow2EncryptionHeader? EncryptionHeader { get; private init; }
+    public Qcow2EncryptionHeader? EncryptionHeader { get; init; }
 
-    public string? DataFile { get; private init; }
+    public string? DataFile { get; init; }
 
     /// <param name="area">From the end of the header to the backing file name or the end of the first cluster.</param>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2ExtensionInvalid"/>, <see cref="ErrorIds.Qcow2ExtensionDuplicate"/>.</exception>
@@ -56,14 +56,56 @@ internal sealed record Qcow2HeaderExtensions
         return found;
     }
 
-    /// <summary>Writes one extension with its padding.</summary>
-    public static void Write(ref SpanWriter writer, uint type, ReadOnlySpan<byte> data)
+    /// <summary>Bytes of the list with its end mark.</summary>
+    public int EncodedSize => PrefixBytes
+        + SizeOf(BackingFormat is null ? null : Encoding.UTF8.GetByteCount(BackingFormat))
+        + SizeOf(DataFile is null ? null : Encoding.UTF8.GetByteCount(DataFile))
+        + SizeOf(EncryptionHeader is null ? null : Qcow2EncryptionHeader.Size)
+        + SizeOf(FeatureNames.Count == 0 ? null : FeatureNames.Count * Qcow2FeatureName.Size);
+
+    /// <summary>Writes the list with its end mark.</summary>
+    public void WriteTo(ref SpanWriter writer)
+    {
+        if (BackingFormat is not null)
+        {
+            Write(ref writer, BackingFormatType, Encoding.UTF8.GetBytes(BackingFormat));
+        }
+
+        if (DataFile is not null)
+        {
+            Write(ref writer, DataFileType, Encoding.UTF8.GetBytes(DataFile));
+        }
+
+        if (EncryptionHeader is { } area)
+        {
+            byte[] pointer = new byte[Qcow2EncryptionHeader.Size];
+            area.WriteTo(pointer);
+            Write(ref writer, EncryptionHeaderType, pointer);
+        }
+
+        if (FeatureNames.Count > 0)
+        {
+            byte[] names = new byte[FeatureNames.Count * Qcow2FeatureName.Size];
+            for (int i = 0; i < FeatureNames.Count; i++)
+            {
+                FeatureNames[i].WriteTo(names.AsSpan(i * Qcow2FeatureName.Size));
+            }
+
+            Write(ref writer, FeatureNamesType, names);
+        }
+
+        writer.Zeros(PrefixBytes);
+    }
+
+    private static void Write(ref SpanWriter writer, uint type, ReadOnlySpan<byte> data)
     {
         writer.UInt32BigEndian(type);
         writer.UInt32BigEndian((uint)data.Length);
         writer.Bytes(data);
         writer.Zeros(Padding(data.Length));
     }
+
+    private static int SizeOf(int? dataBytes) => dataBytes is { } bytes ? PrefixBytes + bytes + Padding(bytes) : 0;
 
     private static int Padding(int length) => -length & 7;
 

@@ -13,25 +13,27 @@ namespace VmCrypt.Core.Images.Qcow2;
 public sealed class Qcow2Image : IBlockDevice
 {
     private readonly ImageTables _tables;
-    private readonly GracePeriod _grace = new();
-    private readonly CompressedClusters _compressed;
+    private readonly SemaphoreSlim _starting = new(1, 1);
     private readonly Lazy<ClusterData> _data;
     private readonly Lazy<GuestReader> _reader;
     private IBlockDevice? _backing;
     private IBlockDevice? _dataFile;
     private SectorCipher? _cipher;
+    private WriteEngine? _engine;
 
     private Qcow2Image(IBlockDevice file, Qcow2Metadata metadata, PointerTable l1, Qcow2OpenOptions options)
     {
         Facts = metadata.ToFacts();
         Snapshots = metadata.Snapshots;
         _tables = new ImageTables(file, metadata, l1, options.MetadataCacheBytes);
-        _compressed = new CompressedClusters(file, metadata.Geometry, Facts.CompressionType);
         _data = new Lazy<ClusterData>(ComposeData);
         _reader = new Lazy<GuestReader>(() => ReaderOver(l1));
         Traits = new BlockTraits
         {
             CanWrite = options.Writable,
+            CanResize = options.Writable,
+            CanTrim = options.Writable,
+            CanZeroFast = options.Writable && _tables.ZeroesFast,
             PreferredBlock = Math.Max(metadata.Geometry.SubclusterSize, 4096),
         };
     }
@@ -48,6 +50,7 @@ public sealed class Qcow2Image : IBlockDevice
         Qcow2Metadata metadata = await Qcow2Metadata.ReadAsync(file, cancellationToken);
         if (options.Writable)
         {
+            BlockGuard.Writable(file);
             CheckWritable(metadata.ToFacts());
         }
 
@@ -107,7 +110,7 @@ public sealed class Qcow2Image : IBlockDevice
             ?? Snapshots.FirstOrDefault(candidate => candidate.Name == idOrName)
             ?? throw new MissingException(ErrorIds.Qcow2SnapshotMissing, $"The image has no internal snapshot with the id or name '{idOrName}'.");
         PointerTable l1 = await PointerTable.ReadAsync(_tables.File, snapshot.L1Offset, snapshot.L1Entries, cancellationToken);
-        return new Qcow2SnapshotDevice(ReaderOver(l1), _grace, snapshot.DiskSize & -Traits.RequiredAlignment, Traits);
+        return new Qcow2SnapshotDevice(ReaderOver(l1), _tables.Grace, snapshot.DiskSize & -Traits.RequiredAlignment, Traits);
     }
 
     /// <summary>What this layer alone says about the range, with the places in its file. Needs nothing attached.</summary>
@@ -117,23 +120,39 @@ public sealed class Qcow2Image : IBlockDevice
         return new ClusterMap(_tables, _tables.L1).ToMappingsAsync(offset, count, cancellationToken);
     }
 
+    /// <summary>The persistent bitmaps; none if the image has none or they are inconsistent as a whole.</summary>
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2BitmapsInvalid"/>.</exception>
+    public ValueTask<IReadOnlyList<Qcow2Bitmap>> ReadBitmapsAsync(CancellationToken cancellationToken) =>
+        _tables.ReadBitmapsAsync(cancellationToken);
+
     public async ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         BlockGuard.Range(this, offset, buffer.Length);
         BlockGuard.Aligned(this, offset, buffer.Length);
-        using GracePeriod.Visit visit = _grace.Enter();
+        using GracePeriod.Visit visit = _tables.Grace.Enter();
         await _reader.Value.ReadAsync(offset, buffer, cancellationToken);
     }
 
-    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        CheckChange(offset, buffer.Length);
+        await (await EngineAsync(cancellationToken)).Writer.WriteAsync(offset, buffer, cancellationToken);
+    }
 
-    public ValueTask ZeroAsync(long offset, long count, ZeroFlags flags, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    public async ValueTask ZeroAsync(long offset, long count, ZeroFlags flags, CancellationToken cancellationToken)
+    {
+        CheckChange(offset, count);
+        await (await EngineAsync(cancellationToken)).Eraser.ZeroAsync(offset, count, flags, cancellationToken);
+    }
 
-    public ValueTask TrimAsync(long offset, long count, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public async ValueTask TrimAsync(long offset, long count, CancellationToken cancellationToken)
+    {
+        CheckChange(offset, count);
+        await (await EngineAsync(cancellationToken)).Eraser.TrimAsync(offset, count, cancellationToken);
+    }
 
-    public ValueTask FlushAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    public ValueTask FlushAsync(CancellationToken cancellationToken) =>
+        _engine?.Flusher.FlushAsync(cancellationToken) ?? ValueTask.CompletedTask;
 
     public IAsyncEnumerable<Extent> ExtentsAsync(long offset, long count, CancellationToken cancellationToken)
     {
@@ -141,15 +160,55 @@ public sealed class Qcow2Image : IBlockDevice
         return _reader.Value.ExtentsAsync(offset, count, cancellationToken);
     }
 
-    public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <summary>Grows or shrinks the disk; the size is a multiple of 512.</summary>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.Qcow2ResizeRefused"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.Qcow2TooLarge"/>.</exception>
+    public async ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)
+    {
+        BlockGuard.Resizable(this, length);
+        await (await EngineAsync(cancellationToken)).Resizer.ResizeAsync(length, cancellationToken);
+    }
 
+    /// <summary>Writes out changed tables, then disposes everything that the image owns, even if that fails.</summary>
     public async ValueTask DisposeAsync()
     {
-        _tables.Dispose();
-        _cipher?.Dispose();
-        await (_backing?.DisposeAsync() ?? ValueTask.CompletedTask);
-        await (_dataFile?.DisposeAsync() ?? ValueTask.CompletedTask);
-        await _tables.File.DisposeAsync();
+        try
+        {
+            await (_engine?.CloseAsync(_tables) ?? ValueTask.CompletedTask);
+        }
+        finally
+        {
+            _engine?.Dispose();
+            _starting.Dispose();
+            _tables.Dispose();
+            _cipher?.Dispose();
+            await (_backing?.DisposeAsync() ?? ValueTask.CompletedTask);
+            await (_dataFile?.DisposeAsync() ?? ValueTask.CompletedTask);
+            await _tables.File.DisposeAsync();
+        }
+    }
+
+    /// <summary>The engine, started by the first change.</summary>
+    private ValueTask<WriteEngine> EngineAsync(CancellationToken cancellationToken) =>
+        _engine is { } engine ? new(engine) : StartEngineAsync(cancellationToken);
+
+    private async ValueTask<WriteEngine> StartEngineAsync(CancellationToken cancellationToken)
+    {
+        await _starting.WaitAsync(cancellationToken);
+        try
+        {
+            return _engine ??= await WriteEngine.StartAsync(_tables, _reader.Value, _data.Value, cancellationToken);
+        }
+        finally
+        {
+            _starting.Release();
+        }
+    }
+
+    private void CheckChange(long offset, long count)
+    {
+        BlockGuard.WritableRange(this, offset, count);
+        BlockGuard.Aligned(this, offset, count);
     }
 
     private GuestReader ReaderOver(PointerTable l1)
@@ -159,7 +218,7 @@ public sealed class Qcow2Image : IBlockDevice
             throw new MissingException(ErrorIds.Qcow2BackingMissing, $"The image needs its backing file '{Backing.Path}', which was not opened.");
         }
 
-        return new GuestReader(new ClusterMap(_tables, l1), _data.Value, _compressed, _backing);
+        return new GuestReader(new ClusterMap(_tables, l1), _data.Value, _tables.Compressed, _backing);
     }
 
     private ClusterData ComposeData()
