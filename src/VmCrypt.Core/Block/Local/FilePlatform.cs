@@ -51,8 +51,16 @@ internal class FilePlatform
     public virtual void Close(SafeFileHandle handle) => handle.Dispose();
 
     /// <summary>Creates a file that only its owner may read and write, and opens it; fails if there is one.</summary>
-    public virtual SafeFileHandle Create(string path) =>
-        Try(() => File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete), "Creating", path);
+    public virtual SafeFileHandle Create(string path) => Try(() =>
+    {
+        SafeFileHandle handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(handle, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        return handle;
+    }, "Creating", path);
 
     public virtual void Flush(SafeFileHandle handle, string path) => Try(() =>
     {
