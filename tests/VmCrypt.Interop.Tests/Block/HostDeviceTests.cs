@@ -141,7 +141,7 @@ public sealed class HostDeviceTests : ReadOnlyDeviceContract, IDisposable
     public async Task A_device_that_QEMU_writes_is_in_use()
     {
         LoopDevice loop = NewLoop(new byte[MiB]);
-        using LockHolder qemu = await LockHolder.StartAsync(loop.Path,
+        using LockHolder qemu = await LockHolder.StartAsync(loop.Path, lastByte: 101,
             "qemu-io", "--image-opts", "-c", "sleep 60000", $"driver=host_device,filename={loop.Path}");
 
         var error = await Assert.ThrowsAsync<DeviceBusyException>(async () => await LocalDisk.OpenAsync(loop.Path, LocalDiskOptions.ReadWrite, Token));
