@@ -30,7 +30,6 @@ public sealed class CryptDevice : IBlockDevice
         _inner = inner;
         _cipher = cipher;
         _ivOffset = ivOffset;
-        Length = inner.Length / cipher.SectorSize * cipher.SectorSize;
         Traits = inner.Traits with
         {
             CanZeroFast = false,
@@ -40,7 +39,8 @@ public sealed class CryptDevice : IBlockDevice
         };
     }
 
-    public long Length { get; }
+    /// <summary>Whole sectors; grows with the device below.</summary>
+    public long Length => _inner.Length & -_cipher.SectorSize;
 
     public BlockTraits Traits { get; }
 

@@ -3,8 +3,8 @@ namespace VmCrypt.Core.Block;
 /// <summary>Position-free bytes: the one contract on which every layer of a disk stands.</summary>
 /// <remarks>
 /// <para>Every call names its offset; there is no current position. Calls on disjoint ranges may run at the same time;
-/// what two overlapping writes leave is undefined. A read or write moves all bytes or throws. Only
-/// <see cref="SetLengthAsync"/> and disposal want to be alone.</para>
+/// what two overlapping writes leave is undefined. A read or write moves all bytes or throws.
+/// Growing may run beside them; shrinking and disposal want to be alone.</para>
 /// <para>Offsets and counts are bytes. Callers need no alignment: a device that wants some says so in
 /// <see cref="BlockTraits.RequiredAlignment"/> and is wrapped by <see cref="AlignedDevice.Over"/> when it is opened.</para>
 /// <para>Errors: <see cref="Errors.ErrorIds.OutOfRange"/>, <see cref="Errors.ErrorIds.DeviceReadOnly"/>,

@@ -5,6 +5,8 @@ namespace VmCrypt.Core.Block;
 /// <summary>A device in memory, for tests and small images; not sparse.</summary>
 public sealed class MemoryDevice : IBlockDevice
 {
+    // Growing replaces the array: nobody may write to the old one meanwhile.
+    private readonly Lock _lock = new();
     private byte[] _bytes;
 
     public MemoryDevice(long length, bool writable = true)
@@ -30,7 +32,11 @@ public sealed class MemoryDevice : IBlockDevice
     {
         cancellationToken.ThrowIfCancellationRequested();
         BlockGuard.Range(this, offset, buffer.Length);
-        _bytes.AsSpan((int)offset, buffer.Length).CopyTo(buffer.Span);
+        lock (_lock)
+        {
+            _bytes.AsSpan((int)offset, buffer.Length).CopyTo(buffer.Span);
+        }
+
         return ValueTask.CompletedTask;
     }
 
@@ -38,7 +44,11 @@ public sealed class MemoryDevice : IBlockDevice
     {
         cancellationToken.ThrowIfCancellationRequested();
         BlockGuard.WritableRange(this, offset, buffer.Length);
-        buffer.Span.CopyTo(_bytes.AsSpan((int)offset));
+        lock (_lock)
+        {
+            buffer.Span.CopyTo(_bytes.AsSpan((int)offset));
+        }
+
         return ValueTask.CompletedTask;
     }
 
@@ -46,7 +56,11 @@ public sealed class MemoryDevice : IBlockDevice
     {
         cancellationToken.ThrowIfCancellationRequested();
         BlockGuard.WritableRange(this, offset, count);
-        _bytes.AsSpan((int)offset, (int)count).Clear();
+        lock (_lock)
+        {
+            _bytes.AsSpan((int)offset, (int)count).Clear();
+        }
+
         return ValueTask.CompletedTask;
     }
 
@@ -69,7 +83,11 @@ public sealed class MemoryDevice : IBlockDevice
     public ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)
     {
         BlockGuard.Resizable(this, length);
-        Array.Resize(ref _bytes, checked((int)length));
+        lock (_lock)
+        {
+            Array.Resize(ref _bytes, checked((int)length));
+        }
+
         return ValueTask.CompletedTask;
     }
 

@@ -53,17 +53,17 @@ public sealed class Qcow2CreateTests : IDisposable
             Preallocation = preallocation,
         });
 
-        QemuImg.Check(_scratch["disk.qcow2"]);
-        JsonElement info = QemuImg.Info(_scratch["disk.qcow2"]);
+        ImageJudge.Check(_scratch["disk.qcow2"]);
+        JsonElement info = ImageJudge.Info(_scratch["disk.qcow2"]);
         JsonElement data = info.GetProperty("format-specific").GetProperty("data");
         Assert.Equal(DiskBytes, info.GetProperty("virtual-size").GetInt64());
         Assert.Equal(clusterSize, info.GetProperty("cluster-size").GetInt32());
         Assert.Equal(version == 2 ? "0.10" : "1.1", data.GetProperty("compat").GetString());
         Assert.Equal(refcountBits, data.GetProperty("refcount-bits").GetInt32());
         Assert.Equal(extendedL2, version == 3 && data.GetProperty("extended-l2").GetBoolean());
-        QemuImg.ReadsAs(new byte[DiskBytes], _scratch["disk.qcow2"]);
-        QemuImg.Io(_scratch["disk.qcow2"], "write -P 5 1M 1M", "write -P 6 9M 512", "read -P 5 1M 1M");
-        QemuImg.Check(_scratch["disk.qcow2"]);
+        ImageJudge.ReadsAs(new byte[DiskBytes], _scratch["disk.qcow2"]);
+        ImageJudge.Io(_scratch["disk.qcow2"], "write -P 5 1M 1M", "write -P 6 9M 512", "read -P 5 1M 1M");
+        ImageJudge.Check(_scratch["disk.qcow2"]);
     }
 
     [Fact]
@@ -72,7 +72,7 @@ public sealed class Qcow2CreateTests : IDisposable
         await CreateAsync(new Qcow2CreateOptions { Size = 1L << 40 });
 
         Assert.InRange(new FileInfo(_scratch["disk.qcow2"]).Length, 1, 300_000);
-        QemuImg.Check(_scratch["disk.qcow2"]);
+        ImageJudge.Check(_scratch["disk.qcow2"]);
     }
 
     [Theory]
@@ -81,7 +81,7 @@ public sealed class Qcow2CreateTests : IDisposable
     public async Task Names_a_backing_file(int clusterSize)
     {
         Tools.Run("qemu-img", "create", "-q", "-f", "raw", _scratch["base.raw"], "1M");
-        QemuImg.Io(_scratch["base.raw"], "-f", "raw", "write -P 9 0 1M");
+        ImageJudge.Io(_scratch["base.raw"], "-f", "raw", "write -P 9 0 1M");
         await CreateAsync(new Qcow2CreateOptions
         {
             Size = 2 << 20,
@@ -90,9 +90,9 @@ public sealed class Qcow2CreateTests : IDisposable
             BackingFormat = "raw",
         });
 
-        QemuImg.Check(_scratch["disk.qcow2"]);
-        Assert.Equal(_scratch["base.raw"], QemuImg.Info(_scratch["disk.qcow2"]).GetProperty("backing-filename").GetString());
-        QemuImg.Io(_scratch["disk.qcow2"], "read -P 9 0 1M", "read -P 0 1M 1M");
+        ImageJudge.Check(_scratch["disk.qcow2"]);
+        Assert.Equal(_scratch["base.raw"], ImageJudge.Info(_scratch["disk.qcow2"]).GetProperty("backing-filename").GetString());
+        ImageJudge.Io(_scratch["disk.qcow2"], "read -P 9 0 1M", "read -P 0 1M 1M");
     }
 
     [Theory]
@@ -108,10 +108,10 @@ public sealed class Qcow2CreateTests : IDisposable
 
         await CreateAsync(new Qcow2CreateOptions { Size = DiskBytes, DataFile = _scratch["disk.data"], DataFileIsRaw = raw });
 
-        QemuImg.Check(_scratch["disk.qcow2"]);
-        QemuImg.ReadsAs(new byte[DiskBytes], _scratch["disk.qcow2"]);
-        QemuImg.Io(_scratch["disk.qcow2"], "write -P 5 1M 1M", "read -P 5 1M 1M");
-        QemuImg.Check(_scratch["disk.qcow2"]);
+        ImageJudge.Check(_scratch["disk.qcow2"]);
+        ImageJudge.ReadsAs(new byte[DiskBytes], _scratch["disk.qcow2"]);
+        ImageJudge.Io(_scratch["disk.qcow2"], "write -P 5 1M 1M", "read -P 5 1M 1M");
+        ImageJudge.Check(_scratch["disk.qcow2"]);
     }
 
     [Fact]
@@ -119,10 +119,10 @@ public sealed class Qcow2CreateTests : IDisposable
     {
         await CreateAsync(new Qcow2CreateOptions { Size = 1 << 20, CompressionType = Qcow2CompressionType.Zstd, LazyRefcounts = true });
 
-        JsonElement data = QemuImg.Info(_scratch["disk.qcow2"]).GetProperty("format-specific").GetProperty("data");
+        JsonElement data = ImageJudge.Info(_scratch["disk.qcow2"]).GetProperty("format-specific").GetProperty("data");
         Assert.Equal("zstd", data.GetProperty("compression-type").GetString());
         Assert.True(data.GetProperty("lazy-refcounts").GetBoolean());
-        QemuImg.Check(_scratch["disk.qcow2"]);
+        ImageJudge.Check(_scratch["disk.qcow2"]);
     }
 
     private async Task CreateAsync(Qcow2CreateOptions options)

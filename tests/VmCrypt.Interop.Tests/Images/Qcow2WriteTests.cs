@@ -93,7 +93,7 @@ public sealed class Qcow2WriteTests : IDisposable
         }
 
         Tools.Run("qemu-img", "snapshot", "-d", "before", path);
-        QemuImg.Check(path);
+        ImageJudge.Check(path);
     }
 
     [Theory]
@@ -151,8 +151,8 @@ public sealed class Qcow2WriteTests : IDisposable
                 File.WriteAllBytes(dataPath, dataFile.ToArray());
             }
 
-            QemuImg.Check(path);
-            QemuImg.ReadsAs(model.Bytes, path);
+            ImageJudge.Check(path);
+            ImageJudge.ReadsAs(model.Bytes, path);
         }
 
         return model.Bytes;

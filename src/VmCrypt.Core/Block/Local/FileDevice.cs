@@ -6,7 +6,7 @@ namespace VmCrypt.Core.Block.Local;
 
 /// <summary>A regular file. Knows its holes, makes new ones, and can be resized.</summary>
 /// <remarks>Reads and writes go through the page cache and complete on the caller's thread; see <see cref="FileIO"/>.</remarks>
-public sealed class FileDevice : IBlockDevice, ILocalDevice
+public sealed class FileDevice : IBlockDevice
 {
     private readonly FileIO _io;
     private long _length;
@@ -24,8 +24,6 @@ public sealed class FileDevice : IBlockDevice, ILocalDevice
     public long Length => _length;
 
     public BlockTraits Traits { get; }
-
-    SafeFileHandle ILocalDevice.Handle => _io.Handle;
 
     /// <summary>Opens an existing file.</summary>
     /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
@@ -139,10 +137,6 @@ public sealed class FileDevice : IBlockDevice, ILocalDevice
         SetLength(length);
         return ValueTask.CompletedTask;
     }
-
-    int? ILocalDevice.TryBypassCache() => _io.TryBypassCache();
-
-    void ILocalDevice.DropCache() => _io.DropCache();
 
     public ValueTask DisposeAsync()
     {

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
-using Microsoft.Win32.SafeHandles;
 using VmCrypt.Core.Errors;
 using static VmCrypt.Core.Block.Local.Libc;
 
@@ -12,7 +11,7 @@ namespace VmCrypt.Core.Block.Local;
 /// exclusively: then it is neither mounted, nor swap, nor part of another device, and stays so while it is open.
 /// </remarks>
 [SupportedOSPlatform("linux")]
-public sealed class HostDevice : IBlockDevice, ILocalDevice
+public sealed class HostDevice : IBlockDevice
 {
     // The kernel cannot be interrupted within one request.
     private const long MaxRequest = 256L << 20;
@@ -48,8 +47,6 @@ public sealed class HostDevice : IBlockDevice, ILocalDevice
     public int PhysicalBlock { get; }
 
     public BlockTraits Traits { get; }
-
-    SafeFileHandle ILocalDevice.Handle => _io.Handle;
 
     /// <summary>Opens a block device.</summary>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.DeviceInUse"/>: the host uses it, and the sentence says for what;
@@ -155,10 +152,6 @@ public sealed class HostDevice : IBlockDevice, ILocalDevice
         BlockGuard.Resizable(this, length);
         return ValueTask.CompletedTask;
     }
-
-    int? ILocalDevice.TryBypassCache() => _io.TryBypassCache();
-
-    void ILocalDevice.DropCache() => _io.DropCache();
 
     public ValueTask DisposeAsync()
     {

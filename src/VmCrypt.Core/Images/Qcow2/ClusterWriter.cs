@@ -44,7 +44,7 @@ internal sealed class ClusterWriter(
                 break;
             }
 
-            await WriteDataAsync(run.Offset, run.HostOffset, buffer.Slice(done, (int)run.Length), cancellationToken);
+            await WriteDataAsync(run.HostOffset, buffer.Slice(done, (int)run.Length), cancellationToken);
             done += (int)run.Length;
         }
 
@@ -64,7 +64,7 @@ internal sealed class ClusterWriter(
             int done = (int)run.Length;
             if (run.IsWritableInPlace)
             {
-                await WriteDataAsync(offset, run.HostOffset, buffer[..done], cancellationToken);
+                await WriteDataAsync(run.HostOffset, buffer[..done], cancellationToken);
             }
             else if (run.IsReserved || tables.HasExternalData)
             {
@@ -93,7 +93,7 @@ internal sealed class ClusterWriter(
         int length = run.Count << _geometry.ClusterBits;
         try
         {
-            await data.WriteAsync(offset, host, buffer[..length], cancellationToken);
+            await data.WriteAsync(host, buffer[..length], cancellationToken);
             await MapAsync(offset, run.Count, (guest, _) => L2Entry.Data(_geometry, host + (guest - offset)), cancellationToken);
         }
         catch
@@ -161,7 +161,7 @@ internal sealed class ClusterWriter(
 
         if (wholeStart < wholeEnd)
         {
-            await WriteDataAsync(wholeStart, host + (wholeStart - offset),
+            await WriteDataAsync(host + (wholeStart - offset),
                 buffer[(int)(wholeStart - offset)..(int)(wholeEnd - offset)], cancellationToken);
         }
 
@@ -198,7 +198,7 @@ internal sealed class ClusterWriter(
             }
 
             await ReadOldAsync(start + to, piece.AsMemory(to, size - to), cancellationToken);
-            await WriteDataAsync(start, host, piece.AsMemory(0, size), cancellationToken);
+            await WriteDataAsync(host, piece.AsMemory(0, size), cancellationToken);
         }
         finally
         {
@@ -215,7 +215,7 @@ internal sealed class ClusterWriter(
         buffer[inside..].Span.Clear();
     }
 
-    private ValueTask WriteDataAsync(long guest, long host, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    private ValueTask WriteDataAsync(long host, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
         if (tables.HasExternalData)
         {
@@ -227,7 +227,7 @@ internal sealed class ClusterWriter(
             tables.FixedAreas.CheckFree(host, buffer.Length);
         }
 
-        return data.WriteAsync(guest, host, buffer, cancellationToken);
+        return data.WriteAsync(host, buffer, cancellationToken);
     }
 
     private async ValueTask<HostRun> AllocateAsync(int max, CancellationToken cancellationToken)

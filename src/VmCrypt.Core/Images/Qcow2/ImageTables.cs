@@ -62,6 +62,14 @@ internal sealed class ImageTables : IDisposable
         }
     }
 
+    /// <summary>Writes the header's feature bits at once, and flushes.</summary>
+    public async ValueTask ChangeFeaturesAsync(Qcow2Header changed, CancellationToken cancellationToken)
+    {
+        await MetadataWrite.WriteAllAsync(File, [.. Qcow2HeaderFields.Features.Changes(_header, changed)], cancellationToken);
+        await File.FlushAsync(cancellationToken);
+        Header = changed;
+    }
+
     /// <summary>The persistent bitmaps; none if the image has none or they are inconsistent as a whole.</summary>
     public ValueTask<IReadOnlyList<Qcow2Bitmap>> ReadBitmapsAsync(CancellationToken cancellationToken) =>
         _extensions.Bitmaps is { } pointer && _header.Autoclear.HasFlag(Qcow2Autoclear.Bitmaps)

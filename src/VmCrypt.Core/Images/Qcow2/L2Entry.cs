@@ -100,23 +100,25 @@ internal readonly record struct L2Entry(ulong Descriptor, ulong Bitmap)
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2L2EntryInvalid"/>.</exception>
     public void Check(Qcow2Geometry geometry, long guestOffset, int version, bool externalData)
     {
-        string? defect = this switch
-        {
-            { IsCompressed: true } => externalData ? "it is compressed, which an external data file cannot be" : null,
-            _ when !geometry.IsClusterAligned((ulong)HostOffset) => $"its host offset {HostOffset} is not aligned to clusters",
-            _ when HostOffset == 0 && OwnsPlace && !externalData => "it is allocated at offset 0",
-            _ when HasPlace && externalData && HostOffset != geometry.ClusterStart(guestOffset) =>
-                $"its host offset {HostOffset} differs from the guest offset, as an external data file does not allow",
-            _ when geometry.ExtendedL2 => DefectOfBitmap(),
-            _ when version == 2 && (Descriptor & ZeroFlag) != 0 => "it has the zero flag, which version 2 does not know",
-            _ => null,
-        };
-        if (defect is not null)
+        if (Defect(geometry, guestOffset, version, externalData) is { } defect)
         {
             throw new InvalidImageException(ErrorIds.Qcow2L2EntryInvalid,
                 $"The L2 entry 0x{Descriptor:x16} of guest offset {guestOffset} is invalid: {defect}.");
         }
     }
+
+    /// <summary>The rule that the entry breaks, as the end of a sentence; null if it keeps them all.</summary>
+    public string? Defect(Qcow2Geometry geometry, long guestOffset, int version, bool externalData) => this switch
+    {
+        { IsCompressed: true } => externalData ? "it is compressed, which an external data file cannot be" : null,
+        _ when !geometry.IsClusterAligned((ulong)HostOffset) => $"its host offset {HostOffset} is not aligned to clusters",
+        _ when HostOffset == 0 && OwnsPlace && !externalData => "it is allocated at offset 0",
+        _ when HasPlace && externalData && HostOffset != geometry.ClusterStart(guestOffset) =>
+            $"its host offset {HostOffset} differs from the guest offset, as an external data file does not allow",
+        _ when geometry.ExtendedL2 => DefectOfBitmap(),
+        _ when version == 2 && (Descriptor & ZeroFlag) != 0 => "it has the zero flag, which version 2 does not know",
+        _ => null,
+    };
 
     private string? DefectOfBitmap()
     {

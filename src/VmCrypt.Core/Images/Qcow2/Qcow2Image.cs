@@ -234,8 +234,7 @@ public sealed class Qcow2Image : IBlockDevice
                 $"The image needs its external data file '{Facts.DataFile}', which was not opened.");
         }
 
-        return new ClusterData(_dataFile ?? _tables.File, _cipher, _tables.Geometry.ClusterSize,
-            ivFromGuest: Facts.CryptMethod == Qcow2CryptMethod.Aes, isExternal: Facts.HasDataFile);
+        return new ClusterData(_dataFile ?? _tables.File, _tables.Geometry.ClusterSize, Facts.CryptMethod, _cipher, Facts.HasDataFile);
     }
 
     private static void CheckWritable(Qcow2Facts facts)

@@ -52,7 +52,7 @@ internal sealed class Qcow2Resizer(
 
         if (tables.HasExternalData)
         {
-            await data.Device.SetLengthAsync(length, cancellationToken);
+            await data.Storage.SetLengthAsync(length, cancellationToken);
         }
 
         // The last cluster may hold bytes behind the old end; a longer backing file would show through.
@@ -77,7 +77,7 @@ internal sealed class Qcow2Resizer(
         await SetSizeAsync(length, cancellationToken);
         if (tables.HasExternalData)
         {
-            await data.Device.SetLengthAsync(length, cancellationToken);
+            await data.Storage.SetLengthAsync(length, cancellationToken);
         }
     }
 

@@ -8,4 +8,7 @@ public sealed record Qcow2Snapshot(string Id, string Name, DateTimeOffset Taken,
     internal long L1Offset { get; init; }
 
     internal int L1Entries { get; init; }
+
+    /// <summary>Bytes of the snapshot's entry in the table.</summary>
+    internal int EntryBytes { get; init; }
 }

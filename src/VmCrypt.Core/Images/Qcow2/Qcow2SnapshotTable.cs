@@ -61,6 +61,7 @@ internal static class Qcow2SnapshotTable
         {
             L1Offset = (long)entry.L1Offset,
             L1Entries = (int)entry.L1Entries,
+            EntryBytes = entry.Size,
         };
     }
 

@@ -6,7 +6,7 @@ namespace VmCrypt.Core.Images.Qcow2;
 /// <remarks>Used under the metadata lock.</remarks>
 internal sealed class Refcounts(ImageTables tables, PointerTable table)
 {
-    private const ulong BlockOffsetMask = ~0x1FFUL;
+    public const ulong BlockOffsetMask = ~0x1FFUL;
 
     private readonly Qcow2Geometry _geometry = tables.Geometry;
 

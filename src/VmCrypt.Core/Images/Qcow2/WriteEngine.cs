@@ -10,7 +10,7 @@ internal sealed class WriteEngine : IDisposable
         var allocator = new ClusterAllocator(tables, refcounts);
         var editor = new L2Editor(tables, reader.Map, allocator);
         var ranges = new GuestRangeLock();
-        Flusher = new TableFlusher(tables, refcounts, allocator, tables.HasExternalData ? data.Device : null);
+        Flusher = new TableFlusher(tables, refcounts, allocator, tables.HasExternalData ? data.Storage : null);
         Writer = new ClusterWriter(tables, reader, data, allocator, editor, Flusher, ranges);
         Eraser = new ClusterEraser(tables, reader, data, Writer, editor, Flusher, ranges);
         Resizer = new Qcow2Resizer(tables, reader, data, allocator, Eraser, Flusher);
@@ -31,13 +31,20 @@ internal sealed class WriteEngine : IDisposable
     {
         PointerTable table = await PointerTable.ReadAsync(tables.File, (long)tables.Header.RefcountTableOffset,
             (int)tables.Header.RefcountTableClusters * (tables.Geometry.ClusterSize / sizeof(ulong)), cancellationToken);
-        if (tables.HasExternalData && data.Device.Length < (long)tables.Header.VirtualSize)
+        if (tables.HasExternalData && data.Storage.Length < (long)tables.Header.VirtualSize)
         {
-            await data.Device.SetLengthAsync((long)tables.Header.VirtualSize, cancellationToken);
+            await data.Storage.SetLengthAsync((long)tables.Header.VirtualSize, cancellationToken);
         }
 
         await WithdrawPromisesAsync(tables, cancellationToken);
-        return new WriteEngine(tables, new Refcounts(tables, table), reader, data);
+        var refcounts = new Refcounts(tables, table);
+        var engine = new WriteEngine(tables, refcounts, reader, data);
+        if (tables.Header.Incompatible.HasFlag(Qcow2Incompatible.Dirty))
+        {
+            await new RefcountRebuild(tables, refcounts, engine.Flusher).RunAsync(cancellationToken);
+        }
+
+        return engine;
     }
 
     /// <summary>Writes out what is left, and frees what nobody reads any more.</summary>
@@ -56,17 +63,18 @@ internal sealed class WriteEngine : IDisposable
     /// <summary>Unknown autoclear features go; bitmaps that should track the writes to come are marked as no longer true.</summary>
     private static async ValueTask WithdrawPromisesAsync(ImageTables tables, CancellationToken cancellationToken)
     {
-        Qcow2Header header = tables.Header;
-        Qcow2Header honest = header with { Autoclear = header.Autoclear & Qcow2Features.KnownAutoclear };
-        List<MetadataWrite> writes = [.. Qcow2HeaderFields.Features.Changes(header, honest)];
-        IReadOnlyList<Qcow2Bitmap> bitmaps = await tables.ReadBitmapsAsync(cancellationToken);
-        Qcow2Bitmap[] outdated = [.. bitmaps.Where(bitmap => bitmap.IsEnabled && !bitmap.IsInconsistent)];
-        if (writes.Count > 0 || outdated.Length > 0)
+        ulong unknown = (ulong)(tables.Header.Autoclear & ~Qcow2Features.KnownAutoclear);
+        if (unknown != 0)
         {
-            await MetadataWrite.WriteAllAsync(tables.File, writes, cancellationToken);
+            await tables.ChangeFeaturesAsync(
+                tables.Header with { Autoclear = tables.Header.Autoclear & Qcow2Features.KnownAutoclear }, cancellationToken);
+        }
+
+        Qcow2Bitmap[] outdated = [.. (await tables.ReadBitmapsAsync(cancellationToken)).Where(bitmap => bitmap is { IsEnabled: true, IsInconsistent: false })];
+        if (outdated.Length > 0)
+        {
             await Qcow2BitmapDirectory.MarkInUseAsync(tables.File, outdated, cancellationToken);
             await tables.File.FlushAsync(cancellationToken);
-            tables.Header = honest;
         }
     }
 }

@@ -1,4 +1,3 @@
-using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Usb.Rules;
@@ -81,7 +80,7 @@ public sealed class UsbWhitelistStore
         {
             bool there = File.Exists(path);
             File.Delete(path);
-            FilePlatform.Current.FlushFolder(Path);
+            AtomicFile.FlushFolder(Path);
             return there;
         }
         catch (UnauthorizedAccessException fault)
