@@ -3,6 +3,7 @@ using VmCrypt.Build;
 var tasks = new Dictionary<string, Func<int>>(StringComparer.OrdinalIgnoreCase)
 {
     ["Build"] = ProductBuild.Run,
+    ["Demo"] = Demo.Run,
     ["Test"] = TestRun.Run,
     ["Bench"] = Bench.Run,
     ["Package"] = Package.Run,

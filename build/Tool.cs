@@ -35,6 +35,9 @@ internal static class Tool
         return (exitCode, output.Result + error.Result);
     }
 
+    /// <summary>Starts a program whose streams the caller reads, and which it ends.</summary>
+    public static Process StartCaptured(string program, params string[] arguments) => Start(program, arguments, capture: true);
+
     /// <summary>Full path of a program on the PATH or in the system's administration folders.</summary>
     public static string? Find(string program)
     {

@@ -43,5 +43,6 @@ internal static class QemuImg
     }
 
     /// <summary>Fails unless <c>qemu-img check</c> finds neither corruption nor leaks.</summary>
-    public static void Check(string path) => Tools.Run("qemu-img", "check", "-f", "qcow2", path);
+    public static void Check(string imageOptions, string[]? secret = null) =>
+        Tools.Run("qemu-img", ["check", .. secret ?? [], "--image-opts", imageOptions]);
 }

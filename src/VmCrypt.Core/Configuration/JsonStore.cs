@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Configuration;
@@ -57,7 +58,11 @@ public sealed class JsonStore<T>(ConfigurationFolder folder, string name, JsonTy
         folder.Create();
         using FileLock gate = await FileLock.TakeAsync(Path, s_patience, cancellationToken);
         T changed = change(await ReadAsync(cancellationToken));
-        AtomicFile.Write(Path, JsonSerializer.SerializeToUtf8Bytes(changed, type));
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(changed, type);
+        await using PendingFile pending =
+            await PendingFile.CreateAsync(Path, new FileCreateOptions { Length = text.Length }, replace: true, cancellationToken);
+        await pending.Device.WriteAsync(0, text, cancellationToken);
+        await pending.CommitAsync(cancellationToken);
         return changed;
     }
 }

@@ -26,15 +26,15 @@ internal sealed class CbcCipher(BlockCipher cipher, SectorIv iv, int sectorSize)
     private protected override void DecryptSectors(Span<byte> ivs, ReadOnlySpan<byte> source, Span<byte> target)
     {
         int blockSize = cipher.BlockSize;
-        Span<byte> before = stackalloc byte[SectorSize];
-        for (; !source.IsEmpty; source = source[SectorSize..], target = target[SectorSize..], ivs = ivs[blockSize..])
+        Span<byte> before = stackalloc byte[source.Length];
+        source[..^blockSize].CopyTo(before[blockSize..]);
+        for (int at = 0; at < source.Length; at += SectorSize, ivs = ivs[blockSize..])
         {
-            Span<byte> sector = target[..SectorSize];
-            ivs[..blockSize].CopyTo(before);
-            source[..(SectorSize - blockSize)].CopyTo(before[blockSize..]);
-            cipher.Decrypt(source[..SectorSize], sector);
-            XorSpan.Into(before, sector);
+            ivs[..blockSize].CopyTo(before[at..]);
         }
+
+        cipher.Decrypt(source, target);
+        XorSpan.Into(before, target);
     }
 
     protected override void Dispose(bool disposing)

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 
 namespace VmCrypt.Core.Crypto;
@@ -8,21 +9,15 @@ internal sealed class CtrCipher(BlockCipher cipher, SectorIv iv, int sectorSize)
     private protected override void EncryptSectors(Span<byte> ivs, ReadOnlySpan<byte> source, Span<byte> target)
     {
         int blockSize = cipher.BlockSize;
-        Span<byte> stream = stackalloc byte[SectorSize];
-        for (; !source.IsEmpty; source = source[SectorSize..], target = target[SectorSize..], ivs = ivs[blockSize..])
+        Span<byte> stream = stackalloc byte[source.Length];
+        for (int at = 0; at < stream.Length; at += SectorSize, ivs = ivs[blockSize..])
         {
-            Span<byte> counter = ivs[..blockSize];
-            for (int at = 0; at < stream.Length; at += blockSize)
-            {
-                counter.CopyTo(stream[at..]);
-                Increment(counter);
-            }
-
-            cipher.Encrypt(stream, stream);
-            XorSpan.Into(source[..SectorSize], stream);
-            stream.CopyTo(target);
+            FillCounters(ivs[..blockSize], stream.Slice(at, SectorSize));
         }
 
+        cipher.Encrypt(stream, stream);
+        XorSpan.Into(source, stream);
+        stream.CopyTo(target);
         CryptographicOperations.ZeroMemory(stream);
     }
 
@@ -35,12 +30,21 @@ internal sealed class CtrCipher(BlockCipher cipher, SectorIv iv, int sectorSize)
         base.Dispose(disposing);
     }
 
-    private static void Increment(Span<byte> counter)
+    private static void FillCounters(ReadOnlySpan<byte> first, Span<byte> counters)
     {
-        int at = counter.Length - 1;
-        while (++counter[at] == 0 && at > 0)
+        if (first.Length == sizeof(ulong))
         {
-            at--;
+            for (ulong counter = BinaryPrimitives.ReadUInt64BigEndian(first); !counters.IsEmpty; counters = counters[first.Length..])
+            {
+                BinaryPrimitives.WriteUInt64BigEndian(counters, counter++);
+            }
+        }
+        else
+        {
+            for (UInt128 counter = BinaryPrimitives.ReadUInt128BigEndian(first); !counters.IsEmpty; counters = counters[first.Length..])
+            {
+                BinaryPrimitives.WriteUInt128BigEndian(counters, counter++);
+            }
         }
     }
 }

@@ -12,8 +12,8 @@ public abstract class SectorCipher : IDisposable
     private const int IvUnit = 512;
     private const int MaxSectorSize = 4096;
 
-    // IVs are made for this many sectors at a time, so that ciphers with several blocks in flight are kept busy by them too.
-    private const int BatchSectors = 32;
+    // So much is handed to the cipher at a time: several sectors even of the largest, and still within a first-level cache.
+    private const int BatchSize = 32 * 1024;
 
     private readonly SectorIv _iv;
 
@@ -39,6 +39,11 @@ public abstract class SectorCipher : IDisposable
         RequireSectorSize(sectorSize);
 
         SectorIv iv = SectorIv.Create(spec, key, path);
+        if (spec.Algorithm == CipherAlgorithm.Aes && AesPaths.CreateSectorCipher(path, spec.Mode, key, iv, sectorSize) is { } fast)
+        {
+            return fast;
+        }
+
         return spec.Mode switch
         {
             CipherMode.Xts => new XtsCipher(Cipher(key[..(key.Length / 2)]), Cipher(key[(key.Length / 2)..]), iv, sectorSize),
@@ -74,10 +79,10 @@ public abstract class SectorCipher : IDisposable
     private void Run(ulong sector, ReadOnlySpan<byte> source, Span<byte> target, bool encrypt)
     {
         RequireWholeSectors(source, target);
-        Span<byte> ivs = stackalloc byte[BatchSectors * _iv.Size];
+        Span<byte> ivs = stackalloc byte[BatchSize / SectorSize * _iv.Size];
         while (!source.IsEmpty)
         {
-            int count = Math.Min(source.Length, BatchSectors * SectorSize);
+            int count = Math.Min(source.Length, BatchSize);
             ivs = ivs[..(count / SectorSize * _iv.Size)];
             _iv.Fill(sector, (ulong)(SectorSize / IvUnit), ivs);
             if (encrypt)

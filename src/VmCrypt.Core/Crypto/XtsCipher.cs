@@ -23,24 +23,24 @@ internal sealed class XtsCipher(BlockCipher data, BlockCipher tweak, SectorIv iv
     private void Run(Span<byte> ivs, ReadOnlySpan<byte> source, Span<byte> target, bool encrypt)
     {
         tweak.Encrypt(ivs, ivs);
-        Span<byte> tweaks = stackalloc byte[SectorSize];
-        for (; !source.IsEmpty; source = source[SectorSize..], target = target[SectorSize..], ivs = ivs[BlockSize..])
+        Span<byte> tweaks = stackalloc byte[source.Length];
+        for (int at = 0; at < tweaks.Length; at += SectorSize, ivs = ivs[BlockSize..])
         {
-            FillTweaks(ivs, tweaks);
-            Span<byte> sector = target[..SectorSize];
-            source[..SectorSize].CopyTo(sector);
-            XorSpan.Into(tweaks, sector);
-            if (encrypt)
-            {
-                data.Encrypt(sector, sector);
-            }
-            else
-            {
-                data.Decrypt(sector, sector);
-            }
-
-            XorSpan.Into(tweaks, sector);
+            FillTweaks(ivs, tweaks.Slice(at, SectorSize));
         }
+
+        source.CopyTo(target);
+        XorSpan.Into(tweaks, target);
+        if (encrypt)
+        {
+            data.Encrypt(target, target);
+        }
+        else
+        {
+            data.Decrypt(target, target);
+        }
+
+        XorSpan.Into(tweaks, target);
     }
 
     // Each tweak is the one before times x in GF(2^128), little-endian.

@@ -17,6 +17,9 @@ public static partial class ErrorIds
     /// <summary>The file system has no space left.</summary>
     public const string DiskFull = nameof(DiskFull);
 
+    /// <summary>The file system knows no files of that size.</summary>
+    public const string FileTooLarge = nameof(FileTooLarge);
+
     /// <summary>The operating system reported an input/output error.</summary>
     public const string DeviceIO = nameof(DeviceIO);
 

@@ -120,6 +120,7 @@ public abstract class LuksHeader
         VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, CancellationToken cancellationToken);
 
     /// <summary>Destroys a slot: its header entry first, then its key material, overwritten and flushed many times.</summary>
+    /// <remarks>Copies that the storage keeps for itself (flash translation, copy-on-write, snapshots) and header backups are out of reach.</remarks>
     /// <param name="force">Also remove the last slot, after which only the volume key opens the payload;
     /// and overwrite the area of an inactive slot once more.</param>
     /// <exception cref="RefusedException"><see cref="ErrorIds.LastKeySlot"/>.</exception>

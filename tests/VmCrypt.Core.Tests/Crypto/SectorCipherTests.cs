@@ -33,7 +33,7 @@ public sealed class SectorCipherTests
         }
     }
 
-    // Sector counts around the batch of 32 and the widths that the fast paths work in.
+    // Sector counts around the batches and the widths that the fast paths work in.
     [Theory]
     [MemberData(nameof(AesMatrix))]
     public void Agrees_with_the_textbook(AesPath path, string text, int sectorSize)
@@ -43,24 +43,15 @@ public sealed class SectorCipherTests
         {
             byte[] key = Vectors.Random(keySize);
             using var cipher = SectorCipher.Create(spec, key, sectorSize, path);
-            foreach (int count in (int[])[0, 1, 2, 7, 8, 9, 31, 32, 33, 41])
+            foreach (int count in (int[])[0, 1, 2, 7, 8, 9, 32768 / sectorSize - 1, 32768 / sectorSize, 32768 / sectorSize + 9])
             {
                 ulong first = s_sectors[count % s_sectors.Length];
                 byte[] plain = Vectors.Random(count * sectorSize);
-                byte[] expected = Textbook.Encrypt(spec, key, first, sectorSize, plain);
-
-                byte[] encrypted = new byte[plain.Length];
-                cipher.Encrypt(first, plain, encrypted);
-                Assert.Equal(expected, encrypted);
-
-                byte[] decrypted = new byte[plain.Length];
-                cipher.Decrypt(first, encrypted, decrypted);
-                Assert.Equal(plain, decrypted);
-
-                cipher.Encrypt(first, decrypted, decrypted);
-                Assert.Equal(expected, decrypted);
-                cipher.Decrypt(first, decrypted, decrypted);
-                Assert.Equal(plain, decrypted);
+                byte[] encrypted = Textbook.Encrypt(spec, key, first, sectorSize, plain);
+                Assert.Equal(encrypted, Apart(plain, (source, target) => cipher.Encrypt(first, source, target)));
+                Assert.Equal(plain, Apart(encrypted, (source, target) => cipher.Decrypt(first, source, target)));
+                Assert.Equal(encrypted, InPlace(plain, (source, target) => cipher.Encrypt(first, source, target)));
+                Assert.Equal(plain, InPlace(encrypted, (source, target) => cipher.Decrypt(first, source, target)));
             }
         }
     }
@@ -154,5 +145,26 @@ public sealed class SectorCipherTests
             cipher.Dispose();
             Assert.Throws<ObjectDisposedException>(() => cipher.Encrypt(0, new byte[512], new byte[512]));
         }
+    }
+
+    // Odd addresses, and a larger target whose other bytes must stay as they were.
+    private static byte[] Apart(byte[] input, Action<ReadOnlySpan<byte>, Span<byte>> transform)
+    {
+        byte[] source = [0, .. input];
+        byte[] target = new byte[input.Length + 100];
+        Array.Fill(target, (byte)0xA5);
+        transform(source.AsSpan(1), target.AsSpan(3));
+        Assert.Equal(input, source.AsSpan(1));
+        Assert.False(target.AsSpan(0, 3).ContainsAnyExcept((byte)0xA5));
+        Assert.False(target.AsSpan(3 + input.Length).ContainsAnyExcept((byte)0xA5));
+        return target[3..(3 + input.Length)];
+    }
+
+    private static byte[] InPlace(byte[] input, Action<ReadOnlySpan<byte>, Span<byte>> transform)
+    {
+        byte[] bytes = [0, .. input, 0];
+        transform(bytes.AsSpan(1, input.Length), bytes.AsSpan(1, input.Length));
+        Assert.Equal(0, bytes[0] | bytes[^1]);
+        return bytes[1..^1];
     }
 }

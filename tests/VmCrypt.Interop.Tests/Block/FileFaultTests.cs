@@ -42,6 +42,21 @@ public sealed class FileFaultTests : IDisposable
     }
 
     [Fact]
+    public async Task A_size_that_the_file_system_does_not_know_is_said_to_be_too_large()
+    {
+        using var loop = LoopDevice.Over(_scratch.File("ext4", new byte[4 * MiB]));
+        Tools.Run("mkfs.ext4", "-q", loop.Path);
+        using var mounted = Mounted.At(_scratch["mounted"], loop.Path);
+        string path = Path.Combine(mounted.Folder, "disk");
+
+        Assert.Equal(ErrorIds.FileTooLarge, await ErrorOfAsync(async () => await FileDevice.CreateAsync(path, new() { Length = 1L << 60 }, Token)));
+        Assert.False(File.Exists(path));
+        await using FileDevice device = await FileDevice.CreateAsync(path, new() { Length = MiB }, Token);
+        Assert.Equal(ErrorIds.FileTooLarge, await ErrorOfAsync(() => device.SetLengthAsync(1L << 60, Token)));
+        Assert.Equal(MiB, device.Length);
+    }
+
+    [Fact]
     public async Task Without_zeroing_in_place_a_hole_is_made_and_filled()
     {
         // tmpfs knows holes, but no zeroing in place.

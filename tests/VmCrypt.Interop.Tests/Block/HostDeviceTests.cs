@@ -86,6 +86,7 @@ public sealed class HostDeviceTests : ReadOnlyDeviceContract, IDisposable
         LoopDevice loop = NewLoop(new byte[16 * MiB]);
         (int exitCode, _, string error) = Tools.TryRun("addpart", loop.Path, "1", "2048", "30720");
         Assert.SkipWhen(exitCode != 0, $"loop devices have no partitions here: {error.Trim()}");
+        _cleanup.Push(new Undo(() => Tools.Run("delpart", loop.Path, "1")));
         string partition = loop.Path + "p1";
         Tools.Run("mkfs.ext4", "-q", partition);
         _cleanup.Push(Mounted.At(_scratch["mount"], partition));
@@ -140,7 +141,7 @@ public sealed class HostDeviceTests : ReadOnlyDeviceContract, IDisposable
     public async Task A_device_that_QEMU_writes_is_in_use()
     {
         LoopDevice loop = NewLoop(new byte[MiB]);
-        using LockHolder qemu = await LockHolder.StartAsync(loop.Path,
+        using LockHolder qemu = await LockHolder.StartAsync(loop.Path, lastByte: 101,
             "qemu-io", "--image-opts", "-c", "sleep 60000", $"driver=host_device,filename={loop.Path}");
 
         var error = await Assert.ThrowsAsync<DeviceBusyException>(async () => await LocalDisk.OpenAsync(loop.Path, LocalDiskOptions.ReadWrite, Token));
@@ -169,5 +170,10 @@ public sealed class HostDeviceTests : ReadOnlyDeviceContract, IDisposable
         var error = await Assert.ThrowsAsync<DeviceBusyException>(async () => await LocalDisk.OpenAsync(path, LocalDiskOptions.ReadWrite, Token));
         Assert.Equal(ErrorIds.DeviceInUse, error.ErrorId);
         return error.Message;
+    }
+
+    private sealed class Undo(Action action) : IDisposable
+    {
+        public void Dispose() => action();
     }
 }

@@ -6,6 +6,9 @@ namespace VmCrypt.Interop.Tests.Block;
 /// <summary>QEMU and we keep each other away from an image that one of us uses.</summary>
 public sealed class ImageLockTests : IDisposable
 {
+    // QEMU shares no resizing of a qcow2 image, and says so last.
+    private const long LastByte = 203;
+
     private static readonly LocalDiskOptions s_forced = new() { Locking = ImageLocking.ForceShare };
 
     private readonly Scratch _scratch = new();
@@ -20,18 +23,16 @@ public sealed class ImageLockTests : IDisposable
     public async Task We_lock_the_bytes_that_QEMU_locks(bool writable)
     {
         string image = NewImage();
-        SortedSet<long> theirs;
-        using (await QemuIoAsync(image, writable))
-        {
-            theirs = LockHolder.LockedBytes(image);
-        }
-
+        SortedSet<long> ours;
         await using (await FileDevice.OpenAsync(image, new() { Writable = writable }, Token))
         {
-            Assert.Equal(theirs, LockHolder.LockedBytes(image));
+            ours = LockHolder.LockedBytes(image);
         }
 
+        Assert.NotEmpty(ours);
         Assert.Empty(LockHolder.LockedBytes(image));
+        using LockHolder qemu = await QemuIoAsync(image, writable);
+        await LockHolder.UntilAsync(image, ours.SetEquals);
     }
 
     [Fact]
@@ -71,7 +72,7 @@ public sealed class ImageLockTests : IDisposable
     public async Task A_running_VM_keeps_us_away()
     {
         string image = NewImage();
-        using LockHolder qemu = await LockHolder.StartAsync(image, "qemu-system-x86_64",
+        using LockHolder qemu = await LockHolder.StartAsync(image, LastByte, "qemu-system-x86_64",
             "-nodefaults", "-display", "none", "-S", "-machine", "q35,accel=tcg", "-m", "64",
             "-drive", $"file={image},format=qcow2,if=virtio");
 
@@ -134,7 +135,7 @@ public sealed class ImageLockTests : IDisposable
     }
 
     private static Task<LockHolder> QemuIoAsync(string image, bool writable) => LockHolder.StartAsync(
-        image, "qemu-io", ["-f", "qcow2", .. writable ? Array.Empty<string>() : ["-r"], "-c", "sleep 60000", image]);
+        image, LastByte, "qemu-io", ["-f", "qcow2", .. writable ? Array.Empty<string>() : ["-r"], "-c", "sleep 60000", image]);
 
     private static void Fails(string message, string tool, params string[] arguments)
     {

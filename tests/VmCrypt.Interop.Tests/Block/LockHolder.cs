@@ -15,23 +15,34 @@ internal sealed class LockHolder : IDisposable
 
     public int ProcessId => _process.Id;
 
-    /// <summary>Starts the tool and waits until it has locked the image.</summary>
-    public static async Task<LockHolder> StartAsync(string image, string tool, params string[] arguments)
+    /// <summary>Starts the tool and waits until it has locked <paramref name="lastByte"/> of the image; QEMU goes from low to high.</summary>
+    public static async Task<LockHolder> StartAsync(string image, long lastByte, string tool, params string[] arguments)
     {
         Tools.Require(tool);
         var start = new ProcessStartInfo(tool, arguments) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true };
         var holder = new LockHolder(Process.Start(start)!);
-        var waited = Stopwatch.StartNew();
-        while (LockedBytes(image).Count == 0)
+        try
         {
-            Assert.False(holder._process.HasExited, $"{tool} has ended before it locked {image}");
-            Assert.True(waited.Elapsed < s_patience, $"{tool} has not locked {image}");
+            await UntilAsync(image, bytes => bytes.Contains(lastByte), () => holder._process.HasExited);
+            return holder;
+        }
+        catch
+        {
+            holder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Waits for locks as the caller expects them, and fails when they do not come.</summary>
+    public static async Task UntilAsync(string image, Predicate<SortedSet<long>> expected, Func<bool>? hopeless = null)
+    {
+        var waited = Stopwatch.StartNew();
+        while (!expected(LockedBytes(image)))
+        {
+            Assert.False(hopeless?.Invoke() == true, $"the tool has ended before it locked {image}");
+            Assert.True(waited.Elapsed < s_patience, $"{image} has the locks {string.Join(' ', LockedBytes(image))}");
             await Task.Delay(20, TestContext.Current.CancellationToken);
         }
-
-        // The locks come one by one.
-        await Task.Delay(200, TestContext.Current.CancellationToken);
-        return holder;
     }
 
     /// <summary>Every byte of the image that is locked in the way of QEMU, by whomever.</summary>

@@ -43,12 +43,13 @@ public sealed class DiskStackTests : IDisposable
         byte[] content = Content();
         await MakeAsync(image, format, content);
 
-        byte[] theirs = QemuImg.Read(_scratch, string.Format(options, image), QemuImg.Secret(_scratch, Passphrase));
+        string[] secret = QemuImg.Secret(_scratch, Passphrase);
+        byte[] theirs = QemuImg.Read(_scratch, string.Format(options, image), secret);
 
         Assert.Equal(content, theirs);
         if (format == ImageFormat.Qcow2)
         {
-            QemuImg.Check(image);
+            QemuImg.Check(string.Format(options, image), secret);
         }
     }
 

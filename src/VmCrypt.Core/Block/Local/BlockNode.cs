@@ -29,29 +29,29 @@ internal sealed record BlockNode(uint Major, uint Minor)
     /// <summary>The refusal to open a device that the kernel does not grant exclusively, with who has it.</summary>
     public static DeviceBusyException Busy(string path)
     {
-        string[] users = Of(Path.GetFullPath(path)) is { } node ? [.. node.Users(Lines("/proc/self/mountinfo"), Lines("/proc/swaps"))] : [];
+        BlockUse[] users = Of(Path.GetFullPath(path)) is { } node ? [.. node.Users()] : [];
         string who = users.Length > 0 ? string.Join(", ", users) : $"opened exclusively by {FileUsers.Describe(path)}";
         return new DeviceBusyException(ErrorIds.DeviceInUse, $"The device '{path}' cannot be written because it is {who}.");
     }
 
-    /// <summary>"mounted at /home", "used as swap", "held by dm-0 (home)"; of its partitions, too.</summary>
-    public IEnumerable<string> Users(IReadOnlyList<string> mounts, IReadOnlyList<string> swaps)
+    /// <summary>What the host does with the device and its partitions.</summary>
+    public IEnumerable<BlockUse> Users() => Users(MountEntry.All(), SwapAreas());
+
+    /// <summary>Files and devices that the kernel swaps to.</summary>
+    public static IReadOnlyList<string> SwapAreas() => [.. Lines("/proc/swaps").Skip(1).Select(line => MountEntry.Unescape(line.Split(' ', '\t')[0]))];
+
+    /// <inheritdoc cref="Users()"/>
+    public IEnumerable<BlockUse> Users(IReadOnlyList<MountEntry> mounts, IReadOnlyList<string> swaps)
     {
-        IEnumerable<string> own = [
-            .. mounts.Select(ParseMount).Where(mount => mount.Device == this).Select(mount => $"mounted at {mount.Place}"),
-            .. swaps.Skip(1).Where(line => Of(Unescape(line.Split(' ')[0])) == this).Select(_ => "used as swap"),
-            .. Names(Path.Combine(Folder, "holders")).Select(holder => $"held by {holder}{MapperName(holder)}")];
-        return own.Concat(Partitions().SelectMany(part => part.Node.Users(mounts, swaps).Select(use => $"{use} (its partition {part.Name})")));
+        IEnumerable<BlockUse> own = [
+            .. mounts.Where(mount => DeviceOf(mount) == this).Select(mount => new BlockUse(BlockUseKind.Mounted, mount.Place)),
+            .. swaps.Where(area => Of(area) == this).Select(area => new BlockUse(BlockUseKind.Swap, area)),
+            .. Names(Path.Combine(Folder, "holders")).Select(holder => new BlockUse(BlockUseKind.Held, $"{holder}{MapperName(holder)}"))];
+        return own.Concat(Partitions().SelectMany(part => part.Node.Users(mounts, swaps).Select(use => use with { Partition = part.Name })));
     }
 
-    /// <summary>One line of mountinfo; btrfs and others invent device numbers there, so that the source's path has to tell.</summary>
-    public static (BlockNode? Device, string Place) ParseMount(string line)
-    {
-        string[] fields = line.Split(' ');
-        int separator = Array.IndexOf(fields, "-");
-        BlockNode? source = separator > 0 && separator + 2 < fields.Length ? Of(Unescape(fields[separator + 2])) : null;
-        return (source ?? Parse(fields[2]), Unescape(fields[4]));
-    }
+    // btrfs and others invent device numbers in the mount table, so that the source's path has to tell.
+    private static BlockNode? DeviceOf(MountEntry mount) => Of(mount.Source) ?? new BlockNode(mount.Device.Major, mount.Device.Minor);
 
     private IEnumerable<(BlockNode Node, string Name)> Partitions() => Names(Folder)
         .Where(name => File.Exists(Path.Combine(Folder, name, "partition")))
@@ -59,20 +59,10 @@ internal sealed record BlockNode(uint Major, uint Minor)
 
     private static BlockNode Of(FileStatus status) => new(status.SpecialDevice.Major, status.SpecialDevice.Minor);
 
-    private static BlockNode Parse(string numbers)
-    {
-        string[] parts = numbers.Split(':');
-        return new BlockNode(uint.Parse(parts[0], CultureInfo.InvariantCulture), uint.Parse(parts[1], CultureInfo.InvariantCulture));
-    }
+    private static BlockNode Parse(string numbers) =>
+        MountEntry.ParseDevice(numbers) is var (major, minor) ? new BlockNode(major, minor) : throw new FormatException(numbers);
 
     private static string MapperName(string holder) => Read($"/sys/block/{holder}/dm/name") is { } name ? $" ({name})" : string.Empty;
-
-    // The kernel writes blanks and backslashes of paths in octal.
-    private static string Unescape(string text) => text
-        .Replace(@"\040", " ", StringComparison.Ordinal)
-        .Replace(@"\011", "\t", StringComparison.Ordinal)
-        .Replace(@"\012", "\n", StringComparison.Ordinal)
-        .Replace(@"\134", @"\", StringComparison.Ordinal);
 
     private static string? Read(string file) => File.Exists(file) ? File.ReadAllText(file).Trim() : null;
 
@@ -80,4 +70,32 @@ internal sealed record BlockNode(uint Major, uint Minor)
 
     private static IEnumerable<string> Names(string folder) =>
         Directory.Exists(folder) ? Directory.EnumerateDirectories(folder).Select(entry => Path.GetFileName(entry)) : [];
+}
+
+internal enum BlockUseKind
+{
+    Mounted,
+    Swap,
+
+    /// <summary>Part of another device: a volume group, a RAID set, an opened LUKS disk.</summary>
+    Held,
+}
+
+/// <summary>One thing that the host does with a device.</summary>
+/// <param name="Name">The place of the mount, the swap area, or the device that holds it.</param>
+internal sealed record BlockUse(BlockUseKind Kind, string Name)
+{
+    /// <summary>The partition that is used, if not the whole.</summary>
+    public string? Partition { get; init; }
+
+    public override string ToString()
+    {
+        string use = Kind switch
+        {
+            BlockUseKind.Mounted => $"mounted at {Name}",
+            BlockUseKind.Swap => "used as swap",
+            _ => $"held by {Name}",
+        };
+        return Partition is null ? use : $"{use} (its partition {Partition})";
+    }
 }

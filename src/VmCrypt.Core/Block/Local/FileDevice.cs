@@ -6,7 +6,7 @@ namespace VmCrypt.Core.Block.Local;
 
 /// <summary>A regular file. Knows its holes, makes new ones, and can be resized.</summary>
 /// <remarks>Reads and writes go through the page cache and complete on the caller's thread; see <see cref="FileIO"/>.</remarks>
-public sealed class FileDevice : IBlockDevice
+public sealed class FileDevice : IBlockDevice, ILocalDevice
 {
     private readonly FileIO _io;
     private long _length;
@@ -24,6 +24,8 @@ public sealed class FileDevice : IBlockDevice
     public long Length => _length;
 
     public BlockTraits Traits { get; }
+
+    SafeFileHandle ILocalDevice.Handle => _io.Handle;
 
     /// <summary>Opens an existing file.</summary>
     /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
@@ -137,6 +139,10 @@ public sealed class FileDevice : IBlockDevice
         SetLength(length);
         return ValueTask.CompletedTask;
     }
+
+    int? ILocalDevice.TryBypassCache() => _io.TryBypassCache();
+
+    void ILocalDevice.DropCache() => _io.DropCache();
 
     public ValueTask DisposeAsync()
     {

@@ -82,5 +82,15 @@ internal sealed class FileIO(SafeFileHandle handle, string path) : IDisposable
         }
     }
 
+    /// <inheritdoc cref="ILocalDevice.TryBypassCache"/>
+    public int? TryBypassCache() => FilePlatform.Current.TryBypassCache(handle);
+
+    /// <inheritdoc cref="ILocalDevice.DropCache"/>
+    public void DropCache()
+    {
+        Flush();
+        FilePlatform.Current.DropCache(handle);
+    }
+
     public void Dispose() => FilePlatform.Current.Close(handle);
 }

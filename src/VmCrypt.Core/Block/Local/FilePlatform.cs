@@ -51,8 +51,16 @@ internal class FilePlatform
     public virtual void Close(SafeFileHandle handle) => handle.Dispose();
 
     /// <summary>Creates a file that only its owner may read and write, and opens it; fails if there is one.</summary>
-    public virtual SafeFileHandle Create(string path) =>
-        Try(() => File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete), "Creating", path);
+    public virtual SafeFileHandle Create(string path) => Try(() =>
+    {
+        SafeFileHandle handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(handle, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        return handle;
+    }, "Creating", path);
 
     public virtual void Flush(SafeFileHandle handle, string path) => Try(() =>
     {
@@ -66,6 +74,14 @@ internal class FilePlatform
 
     /// <summary>Reserves storage for the whole file; false if the file system cannot.</summary>
     public virtual bool TryAllocate(SafeFileHandle handle, string path, long length) => false;
+
+    /// <summary>Makes reads and writes go past the page cache; null if they cannot, else the alignment in bytes of offsets and counts.</summary>
+    public virtual int? TryBypassCache(SafeFileHandle handle) => null;
+
+    /// <summary>Lets the page cache forget what is flushed, as far as the system does that.</summary>
+    public virtual void DropCache(SafeFileHandle handle)
+    {
+    }
 
     /// <summary>The extent that starts at <paramref name="offset"/>, at most up to <paramref name="end"/>.</summary>
     public virtual Extent ExtentAt(SafeFileHandle handle, string path, long offset, long end) => new(offset, end - offset, ExtentKind.Data);

@@ -37,6 +37,15 @@ internal sealed partial record FileStatus
 
     public required ulong Attributes { get; init; }
 
+    /// <summary>The mount that it was found through, as mountinfo numbers them; null before Linux 5.8.</summary>
+    public required ulong? MountId { get; init; }
+
+    /// <summary>Bytes to which direct I/O is aligned; a page where the kernel (before 6.1) does not say.</summary>
+    public required int DirectAlignment { get; init; }
+
+    /// <summary>Bytes in which the file system works.</summary>
+    public required int BlockSize { get; init; }
+
     /// <summary>Compressed by the file system, as far as it says so.</summary>
     public bool IsCompressed => (Attributes & 0x4) != 0;
 
@@ -85,13 +94,18 @@ internal sealed partial record FileStatus
         Allocated = (long)raw.Blocks * 512,
         BornNanoseconds = (raw.Mask & WantBirth) != 0 ? (raw.Birth.Seconds * 1_000_000_000) + raw.Birth.Nanoseconds : null,
         Attributes = raw.Attributes & raw.AttributesMask,
+        MountId = (raw.Mask & WantMount) != 0 ? raw.MountId : null,
+        DirectAlignment = (raw.Mask & WantDirect) != 0 && raw.DirectOffsetAlignment > 0 ? (int)raw.DirectOffsetAlignment : 4096,
+        BlockSize = (int)raw.BlockSize,
     };
 
     private const int AtWorkingFolder = -100;
     private const int NoFollow = 0x100;
     private const int EmptyPath = 0x1000;
     private const uint WantBirth = 0x800;
-    private const uint WantAll = 0xFFF;
+    private const uint WantMount = 0x1000;
+    private const uint WantDirect = 0x2000;
+    private const uint WantAll = 0x3FFF;
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int StatX(int folder, string path, int flags, uint mask, out Raw status);
@@ -131,5 +145,8 @@ internal sealed partial record FileStatus
         public readonly uint SpecialMinor;
         public readonly uint DeviceMajor;
         public readonly uint DeviceMinor;
+        public readonly ulong MountId;
+        public readonly uint DirectMemoryAlignment;
+        public readonly uint DirectOffsetAlignment;
     }
 }

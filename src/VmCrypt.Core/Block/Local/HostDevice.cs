@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Versioning;
+using Microsoft.Win32.SafeHandles;
 using VmCrypt.Core.Errors;
 using static VmCrypt.Core.Block.Local.Libc;
 
@@ -11,7 +12,7 @@ namespace VmCrypt.Core.Block.Local;
 /// exclusively: then it is neither mounted, nor swap, nor part of another device, and stays so while it is open.
 /// </remarks>
 [SupportedOSPlatform("linux")]
-public sealed class HostDevice : IBlockDevice
+public sealed class HostDevice : IBlockDevice, ILocalDevice
 {
     // The kernel cannot be interrupted within one request.
     private const long MaxRequest = 256L << 20;
@@ -47,6 +48,8 @@ public sealed class HostDevice : IBlockDevice
     public int PhysicalBlock { get; }
 
     public BlockTraits Traits { get; }
+
+    SafeFileHandle ILocalDevice.Handle => _io.Handle;
 
     /// <summary>Opens a block device.</summary>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.DeviceInUse"/>: the host uses it, and the sentence says for what;
@@ -152,6 +155,10 @@ public sealed class HostDevice : IBlockDevice
         BlockGuard.Resizable(this, length);
         return ValueTask.CompletedTask;
     }
+
+    int? ILocalDevice.TryBypassCache() => _io.TryBypassCache();
+
+    void ILocalDevice.DropCache() => _io.DropCache();
 
     public ValueTask DisposeAsync()
     {

@@ -64,6 +64,12 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     public static partial int Control(SafeFileHandle file, LockCommand command, ref ByteLock range);
 
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int Control(SafeFileHandle file, StatusCommand command, nint flags);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    public static partial int Advise(SafeFileHandle file, long offset, long count, Advice advice);
+
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static partial int Control(SafeFileHandle device, BlockRequest request, out int value);
 
@@ -80,6 +86,7 @@ internal static partial class Libc
         LogicalBlock = 0x1268, // BLKSSZGET, int
         PhysicalBlock = 0x127B, // BLKPBSZGET, int
         Discard = 0x1277, // BLKDISCARD, range
+        DropCache = 0x1261, // BLKFLSBUF, nothing
         Size = 0x80081272, // BLKGETSIZE64, long
     }
 
@@ -88,6 +95,21 @@ internal static partial class Libc
     {
         public long Offset;
         public long Count;
+    }
+
+    /// <summary>fcntl: the status flags of an open file.</summary>
+    public enum StatusCommand
+    {
+        Get = 3,
+        Set = 4,
+    }
+
+    /// <summary>O_DIRECT, which is another bit on ARM than elsewhere.</summary>
+    public static nint Direct => RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
+
+    public enum Advice
+    {
+        NotNeeded = 4,
     }
 
     /// <summary>Commands for locks that belong to the open file, not to the process.</summary>

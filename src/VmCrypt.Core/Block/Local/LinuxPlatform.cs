@@ -103,6 +103,19 @@ internal sealed class LinuxPlatform : FilePlatform
     public override bool TryAllocate(SafeFileHandle handle, string path, long length) =>
         TryAllocate(handle, path, AllocateFlags.None, 0, length);
 
+    public override int? TryBypassCache(SafeFileHandle handle)
+    {
+        nint flags = Control(handle, StatusCommand.Get, 0);
+        return flags >= 0 && Control(handle, StatusCommand.Set, flags | Direct) == 0 ? FileStatus.Of(handle).DirectAlignment : null;
+    }
+
+    public override void DropCache(SafeFileHandle handle)
+    {
+        // Forgetting is advice for files; a block device can be told, by root.
+        _ = Advise(handle, 0, 0, Advice.NotNeeded);
+        _ = Control(handle, BlockRequest.DropCache, out int _);
+    }
+
     public override Extent ExtentAt(SafeFileHandle handle, string path, long offset, long end)
     {
         long data = Seek(handle, offset, Whence.Data);

@@ -84,7 +84,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
         return number;
     }
 
-    public override ValueTask RemoveSlotAsync(int slot, bool force, CancellationToken cancellationToken)
+    public override async ValueTask RemoveSlotAsync(int slot, bool force, CancellationToken cancellationToken)
     {
         BlockGuard.Writable(Area);
         RequireNumber(slot);
@@ -98,7 +98,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
             }
         }
 
-        return EmptyAsync(slot, cancellationToken);
+        await EmptyAsync(slot, cancellationToken);
     }
 
     private async ValueTask<VolumeKey?> TryOpenAsync(Luks1Slot slot, SecretBuffer passphrase, CancellationToken cancellationToken)

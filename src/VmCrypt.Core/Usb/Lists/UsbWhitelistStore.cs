@@ -1,3 +1,4 @@
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Usb.Rules;
@@ -80,7 +81,7 @@ public sealed class UsbWhitelistStore
         {
             bool there = File.Exists(path);
             File.Delete(path);
-            AtomicFile.FlushFolder(Path);
+            FilePlatform.Current.FlushFolder(Path);
             return there;
         }
         catch (UnauthorizedAccessException fault)

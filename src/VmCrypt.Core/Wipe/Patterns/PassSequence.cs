@@ -28,6 +28,17 @@ internal sealed class PassSequence : IDisposable
 
     public int Count => _passes.Length;
 
+    /// <summary>Decides which chunks a sampling verification reads.</summary>
+    public ulong SampleKey
+    {
+        get
+        {
+            Span<byte> key = stackalloc byte[sizeof(ulong)];
+            Derive("sample", key);
+            return BinaryPrimitives.ReadUInt64LittleEndian(key);
+        }
+    }
+
     /// <summary>What pass <paramref name="number"/> (from 1) writes, in words: <c>0xFF</c>, <c>random stream</c>.</summary>
     public string Describe(int number)
     {

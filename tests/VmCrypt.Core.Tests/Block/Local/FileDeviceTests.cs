@@ -150,7 +150,8 @@ public sealed class FileDeviceTests : ReadOnlyDeviceContract, IDisposable
         await using (await FileDevice.OpenAsync(path, LocalDiskOptions.ReadWrite, Token))
         {
             await FailsAsync(ErrorIds.ImageInUse, async () => await FileDevice.OpenAsync(path, LocalDiskOptions.ReadWrite, Token));
-            await FailsAsync(ErrorIds.ImageInUse, async () => await FileDevice.OpenAsync(path, LocalDiskOptions.ReadOnly, Token));
+            var error = await Assert.ThrowsAsync<DeviceBusyException>(async () => await FileDevice.OpenAsync(path, LocalDiskOptions.ReadOnly, Token));
+            Assert.Contains("this process itself", error.Message, StringComparison.Ordinal);
             await using FileDevice forced = await FileDevice.OpenAsync(path, new() { Locking = ImageLocking.ForceShare }, Token);
             Assert.Equal(Noise(4096), await ReadAllAsync(forced));
         }
@@ -159,6 +160,10 @@ public sealed class FileDeviceTests : ReadOnlyDeviceContract, IDisposable
         {
         }
     }
+
+    [Fact]
+    public Task A_name_that_no_file_can_have_is_the_callers_mistake() => FailsAsync(ErrorIds.InvalidParameter,
+        async () => await PendingFile.CreateAsync(_scratch[new string('x', 300)], FileCreateOptions.Sparse, replace: false, Token));
 
     [Fact]
     public Task Nobody_writes_with_force_share() => FailsAsync(ErrorIds.InvalidParameter,

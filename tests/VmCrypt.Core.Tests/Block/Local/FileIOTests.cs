@@ -27,6 +27,8 @@ public sealed class FileIOTests
     [InlineData(17, ErrorIds.FileExists, typeof(RefusedException))]
     [InlineData(28, ErrorIds.DiskFull, typeof(DeviceFaultException))]
     [InlineData(122, ErrorIds.DiskFull, typeof(DeviceFaultException))]
+    [InlineData(27, ErrorIds.FileTooLarge, typeof(DeviceFaultException))]
+    [InlineData(36, ErrorIds.InvalidParameter, typeof(InvalidInputException))]
     [InlineData(13, ErrorIds.AccessDenied, typeof(DeviceFaultException))]
     [InlineData(1, ErrorIds.AccessDenied, typeof(DeviceFaultException))]
     [InlineData(30, ErrorIds.DeviceReadOnly, typeof(DeviceFaultException))]

@@ -1,0 +1,212 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Wipe.Patterns;
+using VmCrypt.Core.Wipe.Standards;
+
+namespace VmCrypt.Core.Wipe.Engine;
+
+/// <summary>Where a run leaves its state, so that another can go on; a failure to do so does not stop a wipe.</summary>
+internal interface IRunLedger
+{
+    ValueTask SaveAsync(RunState state, CancellationToken cancellationToken);
+}
+
+internal sealed record RunOptions
+{
+    public VerifyMode Verify { get; init; } = VerifyMode.LastPass;
+
+    /// <summary>0 for no limit.</summary>
+    public long BytesPerSecond { get; init; }
+
+    public bool Idle { get; init; }
+
+    /// <summary>How often the target is flushed and the state saved within a pass.</summary>
+    public TimeSpan SaveEvery { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>More bytes than this that cannot be written, or read, end the run.</summary>
+    public long MaxBadBytes { get; init; } = 64 << 20;
+}
+
+/// <summary>Runs the passes over the ranges, from wherever the state stands.</summary>
+/// <remarks>
+/// Steps of a pass: chunks are written; every few seconds the target is flushed and the position up to which everything was
+/// written <em>before</em> that flush is saved; at the end the target is flushed and, where asked for, read back. A crash in
+/// between repeats at most the bytes since the last save, with the same content.
+/// </remarks>
+internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOptions options, IRunLedger ledger, TimeProvider clock)
+{
+    private readonly Throttle _throttle = new(options.BytesPerSecond, clock);
+    private readonly SampleChoice _sample = new(passes.SampleKey);
+    private RunState _state = new();
+    private Defects _unwritable = null!;
+    private Defects _unreadable = null!;
+    private Defects _mismatched = null!;
+    private int _saving;
+    private long _saved;
+    private long _segment;
+    private PassReport _atSegment = null!;
+
+    /// <summary>The state as it stands, also after <see cref="RunAsync"/> has thrown.</summary>
+    public RunState State => _state with { Unwritable = _unwritable.List, Unreadable = _unreadable.List, Mismatched = _mismatched.List };
+
+    /// <summary>The state could not be saved at least once.</summary>
+    public VmCryptException? LedgerFault { get; private set; }
+
+    public async Task RunAsync(RunState from, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        _state = from;
+        _unwritable = new Defects("cannot be written", from.Unwritable, options.MaxBadBytes);
+        _unreadable = new Defects("cannot be read", from.Unreadable, options.MaxBadBytes);
+        _mismatched = new Defects("holds other bytes than were written", from.Mismatched, long.MaxValue);
+        while (_state.Pass <= passes.Count)
+        {
+            if (!_state.Verifying)
+            {
+                await WriteAsync(progress, cancellationToken);
+            }
+
+            if (_state.Verifying)
+            {
+                await VerifyAsync(progress, cancellationToken);
+            }
+        }
+    }
+
+    private async Task WriteAsync(IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        int number = _state.Pass;
+        if (_state.Passes.Length < number)
+        {
+            var report = new PassReport { Number = number, Content = passes.Describe(number), Started = clock.GetUtcNow() };
+            _state = _state with { Passes = _state.Passes.Add(report) };
+        }
+
+        await PumpAsync(
+            Chunks(),
+            () => new WriteWorker(medium, passes.Open(number), _throttle, _unwritable),
+            new RunMeter(progress, $"Pass {number} of {passes.Count}: writing {passes.Describe(number)}", _state.Position, medium.Map.TotalBytes),
+            cancellationToken);
+
+        await medium.Device.FlushAsync(cancellationToken);
+        medium.CheckUnchanged();
+        bool verify = MustVerify(number);
+        Finish(verify);
+        _state = _state with { Pass = verify ? number : number + 1, Verifying = verify, Position = 0 };
+        await SaveAsync(cancellationToken);
+    }
+
+    private async Task VerifyAsync(IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        int number = _state.Pass;
+        await medium.BypassCacheAsync(cancellationToken);
+        IEnumerable<Chunk> chunks = options.Verify == VerifyMode.Sample
+            ? Chunks().Where(chunk => _sample.Includes(chunk, medium.Map))
+            : Chunks();
+        long before = _state.Position;
+        await PumpAsync(
+            chunks,
+            () => new VerifyWorker(medium, passes.Open(number), _throttle, _unreadable, _mismatched),
+            new RunMeter(progress, $"Pass {number} of {passes.Count}: verifying {passes.Describe(number)}", before, before + chunks.Sum(chunk => (long)chunk.Length)),
+            cancellationToken);
+
+        medium.CheckUnchanged();
+        Finish(verify: false);
+        _state = _state with { Pass = number + 1, Verifying = false, Position = 0 };
+        await SaveAsync(cancellationToken);
+    }
+
+    private IEnumerable<Chunk> Chunks() => medium.Map.ChunksFrom(_state.Position, ChunkPump.ChunkSize);
+
+    private async Task PumpAsync(IEnumerable<Chunk> chunks, Func<IChunkWorker> make, RunMeter meter, CancellationToken cancellationToken)
+    {
+        using IEnumerator<Chunk> source = chunks.GetEnumerator();
+        var frontier = new Frontier(source, _state.Position, ChunkPump.Workers);
+        _segment = clock.GetTimestamp();
+        _saved = _segment;
+        _atSegment = _state.Passes[^1];
+        using var pump = new ChunkPump(frontier, options.Idle, cancellationToken);
+        try
+        {
+            await pump.RunAsync(make, (count, safe) => AdvancedAsync(meter, count, safe, cancellationToken));
+            Measure(meter.Done);
+        }
+        catch (OperationCanceledException)
+        {
+            // A stop loses nothing: what was written until now is flushed and remembered.
+            await CheckpointAsync(frontier.Safe, meter.Done, CancellationToken.None);
+            throw;
+        }
+    }
+
+    // Called by every worker; the one that finds a save due makes it, while the others go on.
+    private async ValueTask AdvancedAsync(RunMeter meter, int count, long safe, CancellationToken cancellationToken)
+    {
+        meter.Add(count);
+        if (clock.GetElapsedTime(Interlocked.Read(ref _saved)) < options.SaveEvery || Interlocked.CompareExchange(ref _saving, 1, 0) != 0)
+        {
+            return;
+        }
+
+        try
+        {
+            await CheckpointAsync(safe, meter.Done, cancellationToken);
+            Interlocked.Exchange(ref _saved, clock.GetTimestamp());
+        }
+        finally
+        {
+            Interlocked.Exchange(ref _saving, 0);
+        }
+    }
+
+    private async ValueTask CheckpointAsync(long safe, long done, CancellationToken cancellationToken)
+    {
+        if (!_state.Verifying)
+        {
+            await medium.Device.FlushAsync(cancellationToken);
+        }
+
+        medium.CheckUnchanged();
+        Measure(done);
+        _state = _state with { Position = safe };
+        await SaveAsync(cancellationToken);
+    }
+
+    private async ValueTask SaveAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ledger.SaveAsync(State, cancellationToken);
+        }
+        catch (DeviceFaultException fault)
+        {
+            // Resuming from an older state repeats work and harms nothing; stopping here would leave data.
+            LedgerFault ??= fault;
+        }
+    }
+
+    private bool MustVerify(int number) => options.Verify switch
+    {
+        VerifyMode.None => false,
+        VerifyMode.AllPasses => true,
+        _ => number == passes.Count,
+    };
+
+    // The report of the running pass, as of now: what it had when this segment began, and the segment.
+    private void Measure(long done)
+    {
+        double seconds = clock.GetElapsedTime(_segment).TotalSeconds;
+        PassReport report = _state.Verifying
+            ? _atSegment with { VerifiedBytes = _atSegment.VerifiedBytes + done, VerifySeconds = _atSegment.VerifySeconds + seconds }
+            : _atSegment with { WrittenBytes = _atSegment.WrittenBytes + done, WriteSeconds = _atSegment.WriteSeconds + seconds };
+        _state = _state with { Passes = _state.Passes.SetItem(_state.Passes.Length - 1, report) };
+    }
+
+    private void Finish(bool verify)
+    {
+        if (!verify)
+        {
+            PassReport report = _state.Passes[^1] with { Finished = clock.GetUtcNow() };
+            _state = _state with { Passes = _state.Passes.SetItem(_state.Passes.Length - 1, report) };
+        }
+    }
+}
