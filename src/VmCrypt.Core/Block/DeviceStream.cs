@@ -5,16 +5,16 @@ namespace VmCrypt.Core.Block;
 public sealed class DeviceStream : Stream
 {
     private readonly IBlockDevice _device;
-    private bool _ownsDevice;
+    private IAsyncDisposable? _owned;
     private long _position;
 
     /// <param name="device">Needs no alignment.</param>
-    /// <param name="ownsDevice">Disposing the stream disposes the device.</param>
-    public DeviceStream(IBlockDevice device, bool ownsDevice)
+    /// <param name="owned">Disposed with the stream: the device, or what the device belongs to; null for nothing.</param>
+    public DeviceStream(IBlockDevice device, IAsyncDisposable? owned)
     {
         BlockGuard.Aligned(device, 1, 1);
         _device = device;
-        _ownsDevice = ownsDevice;
+        _owned = owned;
     }
 
     public override bool CanRead => true;
@@ -93,9 +93,9 @@ public sealed class DeviceStream : Stream
 
     public override async ValueTask DisposeAsync()
     {
-        if (Disown())
+        if (Interlocked.Exchange(ref _owned, null) is { } owned)
         {
-            await _device.DisposeAsync();
+            await owned.DisposeAsync();
         }
 
         await base.DisposeAsync();
@@ -103,18 +103,11 @@ public sealed class DeviceStream : Stream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing && Disown())
+        if (disposing && Interlocked.Exchange(ref _owned, null) is { } owned)
         {
-            _device.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            owned.DisposeAsync().AsTask().GetAwaiter().GetResult();
         }
 
         base.Dispose(disposing);
-    }
-
-    private bool Disown()
-    {
-        bool owned = _ownsDevice;
-        _ownsDevice = false;
-        return owned;
     }
 }

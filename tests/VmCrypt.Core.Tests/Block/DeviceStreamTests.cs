@@ -9,7 +9,8 @@ public sealed class DeviceStreamTests
     public void Reads_writes_seeks_and_ends_like_a_stream()
     {
         byte[] bytes = [.. Enumerable.Range(0, 1000).Select(i => (byte)i)];
-        using var stream = new DeviceStream(new MemoryDevice([.. bytes]), ownsDevice: true);
+        var device = new MemoryDevice([.. bytes]);
+        using var stream = new DeviceStream(device, owned: device);
 
         stream.Seek(-10, SeekOrigin.End);
         byte[] tail = new byte[20];
@@ -28,7 +29,7 @@ public sealed class DeviceStreamTests
     public async Task Grows_a_device_that_can()
     {
         var device = new MemoryDevice(10);
-        await using var stream = new DeviceStream(device, ownsDevice: false);
+        await using var stream = new DeviceStream(device, owned: null);
         stream.Position = 20;
 
         await stream.WriteAsync(new byte[] { 7 }, TestContext.Current.CancellationToken);
@@ -40,7 +41,8 @@ public sealed class DeviceStreamTests
     [Fact]
     public async Task Does_not_write_past_the_end_of_a_device_that_cannot_grow()
     {
-        await using var stream = new DeviceStream(new SubDevice(new MemoryDevice(10), 0, 10, ownsInner: true), ownsDevice: true);
+        var device = new SubDevice(new MemoryDevice(10), 0, 10, ownsInner: true);
+        await using var stream = new DeviceStream(device, owned: device);
         stream.Position = 9;
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(async () => await stream.WriteAsync(new byte[2], TestContext.Current.CancellationToken));
