@@ -12,7 +12,18 @@
   FormatsToProcess     = @('VmCrypt.Format.ps1xml')
   FunctionsToExport    = @()
   CmdletsToExport      = @(
+    'Add-KeySlot'
+    'Convert-Image'
+    'Get-EncryptedImage'
+    'Get-KeySlot'
+    'Lock-Image'
+    'New-EncryptedImage'
     'New-LibvirtSecretXml'
+    'Remove-KeySlot'
+    'Resize-Image'
+    'Set-KeySlot'
+    'Test-KeySlot'
+    'Unlock-Image'
   )
   VariablesToExport    = @()
   AliasesToExport      = @()

@@ -51,7 +51,8 @@ internal sealed class CommandRunner(Terminal terminal, StopSignals signals)
 
     private int Run(CommandInfo command, ParsedArguments parsed, CommonParameters common)
     {
-        var objects = new ObjectWriter(terminal.Output, common.Json, terminal.IsOutputTerminal);
+        OutputStyle style = common.List ? OutputStyle.List : common.Json || !terminal.IsOutputTerminal ? OutputStyle.Json : OutputStyle.Table;
+        var objects = new ObjectWriter(terminal.Output, style);
         var progress = new ProgressBar(terminal.Error, terminal.IsErrorTerminal, () => terminal.Width);
         var host = new ConsoleHost(command, common, objects, progress, terminal);
         using VmCryptCmdlet cmdlet = command.Create();

@@ -19,7 +19,6 @@ public sealed class NewLibvirtSecretXmlCommand : VmCryptCmdlet
     public string[] Path { get; set; } = [];
 
     [Parameter(Mandatory = true, ParameterSetName = NamedSet)]
-    [ValidateSet(nameof(SecretUsage.Ceph), nameof(SecretUsage.Iscsi), nameof(SecretUsage.Tls), nameof(SecretUsage.Vtpm))]
     public SecretUsage Usage { get; set; }
 
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = NamedSet)]

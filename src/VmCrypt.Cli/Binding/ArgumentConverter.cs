@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
 using System.Reflection;
@@ -56,6 +57,7 @@ internal static class ArgumentConverter
         _ when type == typeof(bool) => FromBoolean(text),
         _ when type == typeof(SecureString) => SecretArgument.Read(text),
         _ when type == typeof(PSCredential) => new PSCredential(string.Empty, SecretArgument.Read(text)),
+        _ when type == typeof(Hashtable) => FromPairs(text),
         _ when type == typeof(Guid) => Guid.TryParse(text, out Guid guid) ? guid : null,
         _ when type == typeof(DateTime) =>
             DateTime.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeLocal, out DateTime time) ? time : null,
@@ -63,6 +65,23 @@ internal static class ArgumentConverter
         _ when type.IsPrimitive => FromNumber(type, text),
         _ => throw new NotSupportedException($"A parameter of type {type} cannot be given on a command line."),
     };
+
+    // name=secret, name=secret: the one kind of table that our commands take.
+    private static Hashtable? FromPairs(string text)
+    {
+        var table = new Hashtable(StringComparer.Ordinal);
+        foreach (string pair in ArgumentParser.SplitAtCommas(text))
+        {
+            if (pair.Split('=', 2) is not [{ Length: > 0 } name, var source])
+            {
+                return null;
+            }
+
+            table[name] = SecretArgument.Read(source);
+        }
+
+        return table;
+    }
 
     private static bool? FromBoolean(string text) => text.TrimStart('$').ToUpperInvariant() switch
     {
@@ -99,6 +118,7 @@ internal static class ArgumentConverter
     private static string Describe(Type type) => type switch
     {
         { IsEnum: true } => $"one of {string.Join(", ", Enum.GetNames(type))}",
+        _ when type == typeof(Hashtable) => "list of name=file:PATH pairs",
         _ when type == typeof(DateTime) => "date",
         _ when type == typeof(Guid) => "UUID",
         _ when type == typeof(bool) || type == typeof(SwitchParameter) => "$true or $false",

@@ -48,6 +48,10 @@ internal sealed class CommonParameters
     [Parameter]
     public SwitchParameter Json { get; set; }
 
+    /// <summary>On a terminal, show every object as a list of all that there is to say.</summary>
+    [Parameter]
+    public SwitchParameter List { get; set; }
+
     [Parameter]
     [Alias("h", "?")]
     public SwitchParameter Help { get; set; }

@@ -20,11 +20,13 @@ internal sealed class ConsoleHost(CommandInfo command, CommonParameters common, 
     /// <summary>Whether the last answer of a Test- command was no.</summary>
     public bool AnsweredNo { get; private set; }
 
+    public bool OutlivesCommand => false;
+
     public void WriteObject(object value)
     {
         AnsweredNo |= value is false;
         progress.Clear();
-        objects.Write(value);
+        objects.Write(value, quoteTexts: common.Json);
     }
 
     public void WriteError(ErrorRecord error)

@@ -7,7 +7,7 @@ using System.Xml.Linq;
 namespace VmCrypt.Cli.Output;
 
 /// <summary>How the objects of one type are shown: a column or line per entry.</summary>
-internal sealed record FormatView(bool IsTable, IReadOnlyList<FormatEntry> Entries);
+internal sealed record FormatView(string TypeName, bool IsTable, IReadOnlyList<FormatEntry> Entries);
 
 /// <summary>One column of a table or line of a list.</summary>
 internal sealed record FormatEntry(string Label, bool RightAligned, Func<object, object?> Value)
@@ -29,37 +29,43 @@ internal static partial class FormatViews
 {
     private const int WidestTable = 4;
 
-    private static readonly Lazy<Dictionary<string, FormatView>> s_views = new(Load);
+    private static readonly Lazy<FormatView[]> s_views = new(Load);
 
-    /// <summary>The view of a type; one without its own is shown by its properties, as a table if they are few.</summary>
-    public static FormatView For(Type type) => s_views.Value.TryGetValue(type.FullName!, out FormatView? view) ? view : Default(type);
+    /// <summary>The view of a type, a table rather than a list unless a list is wanted; one without its own is shown by its properties.</summary>
+    public static FormatView For(Type type, bool list)
+    {
+        FormatView[] own = [.. s_views.Value.Where(view => view.TypeName == type.FullName)];
+        return own.FirstOrDefault(view => view.IsTable != list) ?? own.FirstOrDefault() ?? Default(type, list);
+    }
 
-    private static FormatView Default(Type type)
+    private static FormatView Default(Type type, bool list)
     {
         FormatEntry[] entries = [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
             .Where(property => property.GetIndexParameters().Length == 0)
             .Select(property => new FormatEntry(property.Name, RightAligned: false, property.GetValue))];
-        return new FormatView(entries.Length <= WidestTable, entries);
+        return new FormatView(type.FullName!, !list && entries.Length <= WidestTable, entries);
     }
 
-    private static Dictionary<string, FormatView> Load()
+    private static FormatView[] Load()
     {
         using Stream file = typeof(FormatViews).Assembly.GetManifestResourceStream("views")!;
-        return XDocument.Load(file).Descendants("View").ToDictionary(
-            view => view.Element("ViewSelectedBy")!.Element("TypeName")!.Value,
-            view => view.Element("TableControl") is { } table ? ReadTable(table) : ReadList(view.Element("ListControl")!));
+        return [.. XDocument.Load(file).Descendants("View").Select(view =>
+        {
+            string typeName = view.Element("ViewSelectedBy")!.Element("TypeName")!.Value;
+            return view.Element("TableControl") is { } table ? ReadTable(typeName, table) : ReadList(typeName, view.Element("ListControl")!);
+        })];
     }
 
-    private static FormatView ReadTable(XElement table)
+    private static FormatView ReadTable(string typeName, XElement table)
     {
         IEnumerable<XElement> headers = table.Descendants("TableColumnHeader");
         IEnumerable<XElement> columns = table.Descendants("TableColumnItem");
-        return new FormatView(IsTable: true, [.. headers.Zip(columns, (header, column) =>
+        return new FormatView(typeName, IsTable: true, [.. headers.Zip(columns, (header, column) =>
             Entry(header.Element("Label")?.Value, header.Element("Alignment")?.Value == "Right", column))]);
     }
 
-    private static FormatView ReadList(XElement list) =>
-        new(IsTable: false, [.. list.Descendants("ListItem").Select(item => Entry(item.Element("Label")?.Value, rightAligned: false, item))]);
+    private static FormatView ReadList(string typeName, XElement list) =>
+        new(typeName, IsTable: false, [.. list.Descendants("ListItem").Select(item => Entry(item.Element("Label")?.Value, rightAligned: false, item))]);
 
     private static FormatEntry Entry(string? label, bool rightAligned, XElement item)
     {

@@ -4,8 +4,16 @@ using System.Text.Json.Serialization;
 
 namespace VmCrypt.Cli.Output;
 
-/// <summary>Prints what a command emits: for people on a terminal, one JSON object per line for programs.</summary>
-internal sealed class ObjectWriter(TextWriter output, bool json, bool terminal)
+/// <summary>How objects are printed where they are not for a person on a terminal by default.</summary>
+internal enum OutputStyle
+{
+    Table,
+    List,
+    Json,
+}
+
+/// <summary>Prints what a command emits: tables and lists for people, one JSON object per line for programs.</summary>
+internal sealed class ObjectWriter(TextWriter output, OutputStyle style)
 {
     private const string Gap = "  ";
 
@@ -13,55 +21,53 @@ internal sealed class ObjectWriter(TextWriter output, bool json, bool terminal)
     private static readonly JsonSerializerOptions s_json = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter() },
+        Converters = { new JsonStringEnumConverter(), new ErrorJsonConverter() },
     };
 
     private readonly List<object> _rows = [];
 
-    public void Write(object value)
+    /// <summary>Prints a text as it is, an object in the style that was chosen.</summary>
+    public void Write(object value, bool quoteTexts)
     {
-        // A text is for whoever reads it next (virsh, a file), unless JSON was asked for by name.
-        if (!json && value is string or bool)
+        if (value is string or bool && !quoteTexts)
         {
             Flush();
             output.WriteLine(value);
+            return;
         }
-        else if (json || !terminal)
+
+        if (style == OutputStyle.Json)
         {
             output.WriteLine(JsonSerializer.Serialize(value, value.GetType(), s_json));
+            return;
+        }
+
+        if (_rows.Count > 0 && _rows[0].GetType() != value.GetType())
+        {
+            Flush();
+        }
+
+        FormatView view = FormatViews.For(value.GetType(), style == OutputStyle.List);
+        if (view.IsTable)
+        {
+            _rows.Add(value);
         }
         else
         {
-            if (_rows.Count > 0 && _rows[0].GetType() != value.GetType())
-            {
-                Flush();
-            }
-
-            _rows.Add(value);
+            WriteList(value, view.Entries);
         }
     }
 
     /// <summary>Prints the rows that were waiting for the widths of their columns.</summary>
     public void Flush()
     {
-        if (_rows.Count == 0)
+        if (_rows.Count > 0)
         {
-            return;
+            output.WriteLine();
+            WriteTable(FormatViews.For(_rows[0].GetType(), list: false).Entries);
+            output.WriteLine();
+            _rows.Clear();
         }
-
-        FormatView view = FormatViews.For(_rows[0].GetType());
-        output.WriteLine();
-        if (view.IsTable)
-        {
-            WriteTable(view.Entries);
-        }
-        else
-        {
-            WriteLists(view.Entries);
-        }
-
-        output.WriteLine();
-        _rows.Clear();
     }
 
     private void WriteTable(IReadOnlyList<FormatEntry> columns)
@@ -79,21 +85,16 @@ internal sealed class ObjectWriter(TextWriter output, bool json, bool terminal)
             columns[i].RightAligned ? cell.PadLeft(widths[i]) : cell.PadRight(widths[i]))).TrimEnd());
     }
 
-    private void WriteLists(IReadOnlyList<FormatEntry> lines)
+    private void WriteList(object value, IReadOnlyList<FormatEntry> lines)
     {
         int width = lines.Max(line => line.Label.Length);
         string indent = new(' ', width + " : ".Length);
-        for (int i = 0; i < _rows.Count; i++)
+        output.WriteLine();
+        foreach (FormatEntry line in lines)
         {
-            if (i > 0)
-            {
-                output.WriteLine();
-            }
-
-            foreach (FormatEntry line in lines)
-            {
-                output.WriteLine($"{line.Label.PadRight(width)} : {line.Text(_rows[i]).ReplaceLineEndings(Environment.NewLine + indent)}");
-            }
+            output.WriteLine($"{line.Label.PadRight(width)} : {line.Text(value).ReplaceLineEndings(Environment.NewLine + indent)}".TrimEnd());
         }
+
+        output.WriteLine();
     }
 }

@@ -11,6 +11,9 @@ internal interface ICommandHost
     /// <summary>The name of the parameter set that the arguments chose.</summary>
     string ParameterSet { get; }
 
+    /// <summary>Whether what a command started may go on when it has returned; else the command itself must wait for the end.</summary>
+    bool OutlivesCommand { get; }
+
     void WriteObject(object value);
 
     /// <summary>Reports that one record failed; the command goes on with the next.</summary>

@@ -17,6 +17,8 @@ public abstract partial class VmCryptCmdlet : ICommandHost
 
     string ICommandHost.ParameterSet => ParameterSetName;
 
+    bool ICommandHost.OutlivesCommand => true;
+
     void ICommandHost.WriteObject(object value) => WriteObject(value);
 
     void ICommandHost.WriteError(ErrorRecord error) => WriteError(error);
@@ -56,7 +58,8 @@ public abstract partial class VmCryptCmdlet : ICommandHost
             return [path];
         }
 
-        if (literal)
+        // What exists under this very name is meant, whatever wildcards the name may seem to hold.
+        if (literal || (Resolve(path) is var named && System.IO.Path.Exists(named)))
         {
             return [Resolve(path)];
         }

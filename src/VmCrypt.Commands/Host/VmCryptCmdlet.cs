@@ -27,14 +27,14 @@ public abstract partial class VmCryptCmdlet : PSCmdlet, IDisposable
     }
 
     /// <summary>Runs one job of the engine and returns when it has ended, also after a stop; shows its progress meanwhile.</summary>
-    private protected TResult Run<TResult>(Func<IProgress<JobProgress>, CancellationToken, Task<TResult>> job)
+    private protected TResult Run<TResult>(Func<IProgress<JobProgress>, CancellationToken, ValueTask<TResult>> job)
     {
         using var pump = new PipelinePump();
         bool shown = false;
         var meter = new ProgressMeter(report => pump.Post(() => Show(report)), TimeProvider.System);
         try
         {
-            return pump.Run(token => job(meter, token), StopToken);
+            return pump.Run(token => job(meter, token).AsTask(), StopToken);
         }
         finally
         {
@@ -51,7 +51,15 @@ public abstract partial class VmCryptCmdlet : PSCmdlet, IDisposable
         }
     }
 
-    private protected TResult Run<TResult>(Func<CancellationToken, Task<TResult>> job) => Run((_, token) => job(token));
+    private protected TResult Run<TResult>(Func<CancellationToken, ValueTask<TResult>> job) => Run((_, token) => job(token));
+
+    private protected void Run(Func<IProgress<JobProgress>, CancellationToken, ValueTask> job) => _ = Run(async (progress, token) =>
+    {
+        await job(progress, token);
+        return true;
+    });
+
+    private protected void Run(Func<CancellationToken, ValueTask> job) => Run((_, token) => job(token));
 
     /// <summary>Does <paramref name="work"/> on one thing; a failure is reported against that thing and does not keep the next from its turn.</summary>
     private protected void Attempt(object? target, Action work)

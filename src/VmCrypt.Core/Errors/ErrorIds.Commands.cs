@@ -50,4 +50,10 @@ public static partial class ErrorIds
 
     /// <summary>The change wants a confirmation, and there is nobody to ask.</summary>
     public const string ConfirmationRequired = nameof(ConfirmationRequired);
+
+    /// <summary>No export of that image, or at that address, is served.</summary>
+    public const string ExportMissing = nameof(ExportMissing);
+
+    /// <summary>The export belongs to another process, which cannot be told to stop from here.</summary>
+    public const string ExportForeign = nameof(ExportForeign);
 }

@@ -45,12 +45,8 @@ internal sealed class AesXts<TEncryption, TDecryption> : SectorCipher
         where TRounds : IAesRounds
     {
         _tweak.Encrypt(ivs, ivs);
-        int runsPerSector = SectorSize / (int)RunSize;
-        Span<byte> tweaks = runsPerSector == 1 ? ivs : stackalloc byte[ivs.Length * runsPerSector];
-        if (runsPerSector > 1)
-        {
-            SpreadOverRuns(ivs, runsPerSector, tweaks);
-        }
+        Span<byte> tweaks = stackalloc byte[source.Length / (int)RunSize * (int)AesBlock];
+        SpreadOverRuns(ivs, SectorSize / (int)RunSize, tweaks);
 
         ref byte tweak = ref MemoryMarshal.GetReference(tweaks);
         ref byte from = ref MemoryMarshal.GetReference(source);

@@ -1,0 +1,55 @@
+using System.Management.Automation;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Host;
+
+/// <summary>A command that works on images, one after the other.</summary>
+public abstract class ImageCmdlet : VmCryptCmdlet
+{
+    private const string PathSet = "Path";
+    private const string LiteralPathSet = "LiteralPath";
+
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
+    [SupportsWildcards]
+    [ValidateNotNullOrEmpty]
+    public string[] Path { get; set; } = [];
+
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
+    [Alias("PSPath", "LP")]
+    [ValidateNotNullOrEmpty]
+    public string[] LiteralPath { get; set; } = [];
+
+    /// <summary>The outermost layer; null to recognise it.</summary>
+    [Parameter]
+    public ImageFormat? Format { get; set; }
+
+    /// <summary>Null or empty where the header is part of the image.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    public string? DetachedHeader { get; set; }
+
+    /// <summary>How the parameters above say that the image is to be opened.</summary>
+    private protected DiskOpenOptions OpenOptions => new()
+    {
+        Format = Format,
+        HeaderPath = string.IsNullOrEmpty(DetachedHeader) ? null : Shell.ResolveNewPath(DetachedHeader),
+    };
+
+    private protected abstract void ProcessImage(DiskLocation location);
+
+    /// <summary>What one given path stands for; a command that makes images has no wildcards to match.</summary>
+    private protected virtual IReadOnlyList<string> Resolve(string path) => Shell.ResolvePaths(path, literal: Shell.ParameterSet == LiteralPathSet);
+
+    private protected sealed override void Process()
+    {
+        foreach (string path in Shell.ParameterSet == LiteralPathSet ? LiteralPath : Path)
+        {
+            Attempt(path, () =>
+            {
+                foreach (string found in Resolve(path))
+                {
+                    Attempt(found, () => ProcessImage(DiskLocation.Parse(found)));
+                }
+            });
+        }
+    }
+}
