@@ -136,7 +136,7 @@ internal static class Demo
         }
     }
 
-    private static string Driver => "driver=qcow2,encrypt.key-secret=key";
+    private static string Driver => "driver=qcow2,encrypt.format=luks,encrypt.key-secret=key";
 
     private static string[] Secret => ["--object", $"secret,id=key,file={s_second}"];
 
