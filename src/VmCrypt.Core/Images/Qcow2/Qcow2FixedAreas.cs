@@ -15,13 +15,13 @@ internal sealed class Qcow2FixedAreas
         var areas = new List<(string Name, long Start, long End)>
         {
             ("header", 0, geometry.ClusterSize),
-            Area("L1 table", header.L1Offset, header.L1Entries * (long)sizeof(ulong)),
-            Area("refcount table", header.RefcountTableOffset, (long)header.RefcountTableClusters << geometry.ClusterBits),
-            Area("snapshot table", header.SnapshotTableOffset, header.SnapshotCount * (long)Qcow2SnapshotEntry.FixedSize),
+            Area("L1 table", header.L1Offset, header.L1Entries * (long)sizeof(ulong), geometry),
+            Area("refcount table", header.RefcountTableOffset, (long)header.RefcountTableClusters << geometry.ClusterBits, geometry),
+            Area("snapshot table", header.SnapshotTableOffset, header.SnapshotCount * (long)Qcow2SnapshotEntry.FixedSize, geometry),
         };
         if (extensions.EncryptionHeader is { } encryption)
         {
-            areas.Add(Area("encryption header", (ulong)encryption.Offset, encryption.Length));
+            areas.Add(Area("encryption header", (ulong)encryption.Offset, encryption.Length, geometry));
         }
 
         return new Qcow2FixedAreas(areas);
@@ -54,5 +54,7 @@ internal sealed class Qcow2FixedAreas
         }
     }
 
-    private static (string Name, long Start, long End) Area(string name, ulong offset, long bytes) => (name, (long)offset, (long)offset + bytes);
+    // A table owns its last cluster to the end.
+    private static (string Name, long Start, long End) Area(string name, ulong offset, long bytes, Qcow2Geometry geometry) =>
+        (name, (long)offset, (long)offset + (geometry.ClusterCount(bytes) << geometry.ClusterBits));
 }

@@ -36,6 +36,11 @@ internal static class Qcow2SnapshotTable
 
     private static Qcow2Snapshot Check(in Qcow2SnapshotEntry entry, in Qcow2Header header, Qcow2Geometry geometry, long fileLength)
     {
+        if (header.Version >= 3 && entry.DiskSize is null)
+        {
+            throw Invalid($"Snapshot '{entry.Name}' has {entry.ExtraBytes} bytes of extra data; version 3 needs at least 16, with the size of the disk.");
+        }
+
         // Images older than the field cannot have been resized since, unless by a tool that did not care.
         ulong diskSize = entry.DiskSize ?? Math.Min(header.VirtualSize, (ulong)(entry.L1Entries * geometry.L2Coverage));
         if (entry.L1Entries > Qcow2Limits.MaxL1TableBytes / sizeof(ulong))
