@@ -9,6 +9,7 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
     private const int WorthDirect = 4096;
 
     private NbdIncoming? _direct;
+    private bool _lastWasLarge;
     private bool _over;
 
     /// <summary>The next request of what has been received; null when more must be.</summary>
@@ -16,9 +17,11 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
     {
         NbdIncoming? incoming = _direct;
         _direct = null;
+        _lastWasLarge |= incoming is not null;
         if (incoming is null && !_over && !received.Unread.IsEmpty)
         {
             received.Consume(reader.Advance(received.Unread, out incoming));
+            _lastWasLarge &= incoming is null;
         }
 
         if (incoming is { Request.Command: NbdCommand.Disconnect })
@@ -40,7 +43,7 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
 
         Memory<byte> missing = reader.Missing;
         bool direct = missing.Length >= WorthDirect;
-        int count = transport.Receive(direct ? missing : received.Free);
+        int count = transport.Receive(direct ? missing : RoomForHeaders());
         if (direct)
         {
             _direct = reader.Received(count);
@@ -53,6 +56,9 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
         _over = count == 0;
         return !_over;
     }
+
+    // Large writes come in rows: with only its header taken, the next one's data needs no copy either.
+    private Memory<byte> RoomForHeaders() => _lastWasLarge && received.Unread.IsEmpty ? received.Free[..NbdRequest.Size] : received.Free;
 
     /// <summary>Nothing will be read any more.</summary>
     public void Close()

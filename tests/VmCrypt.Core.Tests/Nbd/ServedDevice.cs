@@ -1,36 +1,28 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
-using VmCrypt.Core.Nbd;
 
 namespace VmCrypt.Core.Tests.Nbd;
 
 /// <summary>A device as a client sees it; disposing it stops the server too.</summary>
 internal sealed class ServedDevice : IBlockDevice
 {
-    private readonly string _folder;
+    private readonly TestServer _server;
     private readonly NbdDevice _client;
 
-    private ServedDevice(string folder, NbdServer server, NbdDevice client)
+    private ServedDevice(TestServer server, NbdDevice client)
     {
-        _folder = folder;
-        Server = server;
+        _server = server;
         _client = client;
     }
-
-    public NbdServer Server { get; }
 
     public long Length => _client.Length;
 
     public BlockTraits Traits => _client.Traits;
 
-    public static async Task<ServedDevice> CreateAsync(IBlockDevice device, NbdClientOptions options, CancellationToken cancellationToken)
+    public static async Task<ServedDevice> CreateAsync(IBlockDevice device, NbdClientOptions options)
     {
-        string folder = Directory.CreateTempSubdirectory("vmcrypt-").FullName;
-        NbdServer server = await NbdServer.StartAsync(
-            new NbdServerOptions { Listen = [new NbdAddress.Unix(Path.Combine(folder, "socket"))], OwnsDevices = true },
-            [new NbdExport("disk", device)],
-            cancellationToken);
-        return new ServedDevice(folder, server, await NbdDevice.ConnectAsync(server.Uri, options, cancellationToken));
+        TestServer server = await TestServer.StartAsync(device, change => change with { OwnsDevices = true });
+        return new ServedDevice(server, await server.ConnectAsync(options));
     }
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken) =>
@@ -55,7 +47,6 @@ internal sealed class ServedDevice : IBlockDevice
     public async ValueTask DisposeAsync()
     {
         await _client.DisposeAsync();
-        await Server.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
+        await _server.DisposeAsync();
     }
 }

@@ -15,6 +15,12 @@ public sealed record NbdUri(NbdAddress Address, string Export = "")
     private const string Tcp = "nbd://";
     private const string Unix = "nbd+unix://";
 
+    /// <summary>Free text, not a path; empty for the server's default.</summary>
+    public string Export { get; } = NbdText.IsValid(Export)
+        ? Export
+        : throw new InvalidInputException(ErrorIds.NbdUriInvalid,
+            $"An NBD export's name has no NUL, no half characters and at most {NbdLimits.MaxString} bytes.");
+
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.NbdUriInvalid"/>.</exception>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.NbdTlsRequired"/>: a scheme of the nbds family.</exception>
     public static NbdUri Parse(string text)

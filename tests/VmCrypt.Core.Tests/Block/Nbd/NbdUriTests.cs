@@ -1,0 +1,66 @@
+using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Core.Tests.Block.Nbd;
+
+public sealed class NbdUriTests
+{
+    [Theory]
+    [InlineData("nbd://example.com", "example.com:10809", "")]
+    [InlineData("nbd://example.com/", "example.com:10809", "")]
+    [InlineData("nbd://example.com/disk", "example.com:10809", "disk")]
+    [InlineData("nbd://example.com//disk", "example.com:10809", "/disk")]
+    [InlineData("nbd://example.com/a/../b", "example.com:10809", "a/../b")]
+    [InlineData("nbd://example.com/hello%20world", "example.com:10809", "hello world")]
+    [InlineData("nbd://example.com:1234/%C3%A4", "example.com:1234", "ä")]
+    [InlineData("NBD://10.0.0.1:1/x", "10.0.0.1:1", "x")]
+    [InlineData("nbd://[::1]:5/x", "[::1]:5", "x")]
+    [InlineData("nbd+unix:///?socket=/run/s", "/run/s", "")]
+    [InlineData("nbd+unix:///disk?socket=/run/s", "/run/s", "disk")]
+    [InlineData("nbd+unix://?socket=s", "s", "")]
+    [InlineData("nbd+unix:///a%3Fb?socket=/a%20b", "/a b", "a?b")]
+    [InlineData("nbd+unix:///?socket=%00/abstract", "@/abstract", "")]
+    public void Reads_what_the_specification_shows(string text, string address, string export)
+    {
+        NbdUri uri = NbdUri.Parse(text);
+
+        Assert.Equal(address, uri.Address.ToString());
+        Assert.Equal(export, uri.Export);
+        Assert.Equal(uri, NbdUri.Parse(uri.ToString()));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("/a/file")]
+    [InlineData("nbd:unix:/run/s")]
+    [InlineData("http://example.com/disk")]
+    [InlineData("nbd://")]
+    [InlineData("nbd:///disk")]
+    [InlineData("nbd://example.com:0/disk")]
+    [InlineData("nbd://example.com:65536/disk")]
+    [InlineData("nbd://example.com:x/disk")]
+    [InlineData("nbd://user@example.com/disk")]
+    [InlineData("nbd://example.com/disk?socket=/s")]
+    [InlineData("nbd://example.com/disk#part")]
+    [InlineData("nbd://example.com/%zz")]
+    [InlineData("nbd://example.com/a%00b")]
+    [InlineData("nbd+unix:///disk")]
+    [InlineData("nbd+unix:///disk?socket=")]
+    [InlineData("nbd+unix:///disk?socket=/a&socket=/b")]
+    [InlineData("nbd+unix:///disk?socket=/a&tls-type=x509")]
+    [InlineData("nbd+unix://host/disk?socket=/a")]
+    public void Refuses_what_it_would_have_to_guess(string text)
+    {
+        var error = Assert.Throws<InvalidInputException>(() => NbdUri.Parse(text));
+        Assert.Equal(ErrorIds.NbdUriInvalid, error.ErrorId);
+    }
+
+    [Theory]
+    [InlineData("nbds://example.com/disk")]
+    [InlineData("nbds+unix:///disk?socket=/s")]
+    public void Refuses_TLS_by_its_own_name(string text)
+    {
+        var error = Assert.Throws<UnsupportedFeatureException>(() => NbdUri.Parse(text));
+        Assert.Equal(ErrorIds.NbdTlsRequired, error.ErrorId);
+    }
+}
