@@ -12,12 +12,10 @@ internal sealed class NbdListener : IDisposable
     private static readonly TimeSpan s_afterFault = TimeSpan.FromMilliseconds(100);
 
     private readonly Socket _socket;
-    private readonly UnixSocketFile? _socketFile;
 
-    private NbdListener(Socket socket, NbdAddress address, UnixSocketFile? socketFile)
+    private NbdListener(Socket socket, NbdAddress address)
     {
         _socket = socket;
-        _socketFile = socketFile;
         Address = address;
     }
 
@@ -52,11 +50,7 @@ internal sealed class NbdListener : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _socket.Dispose();
-        _socketFile?.Remove();
-    }
+    public void Dispose() => _socket.Dispose();
 
     private static async Task<NbdListener> BindUnixAsync(NbdAddress.Unix address, CancellationToken cancellationToken)
     {
@@ -68,9 +62,13 @@ internal sealed class NbdListener : IDisposable
         }
 
         Socket socket = Bind(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified), endPoint, address);
-        UnixSocketFile? file = isFile ? new UnixSocketFile(address.Path) : null;
+        if (isFile)
+        {
+            UnixSocketFile.KeepPrivate(address.Path);
+        }
+
         socket.Listen();
-        return new NbdListener(socket, address, file);
+        return new NbdListener(socket, address);
     }
 
     private static async Task<NbdListener> BindTcpAsync(NbdAddress.Tcp address, CancellationToken cancellationToken)
@@ -87,7 +85,7 @@ internal sealed class NbdListener : IDisposable
 
         var socket = new Socket(hosts[0].AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         Bind(socket, new IPEndPoint(hosts[0], address.Port), address).Listen();
-        return new NbdListener(socket, address with { Port = ((IPEndPoint)socket.LocalEndPoint!).Port }, socketFile: null);
+        return new NbdListener(socket, address with { Port = ((IPEndPoint)socket.LocalEndPoint!).Port });
     }
 
     private static Socket Bind(Socket socket, EndPoint endPoint, NbdAddress address)

@@ -4,23 +4,16 @@ using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Nbd;
 
-/// <summary>The file of a Unix socket: taken over from a killed server, and taken away with our own.</summary>
-internal sealed class UnixSocketFile
+/// <summary>The file of a Unix socket, before it is ours and while it is; .NET takes it away with the socket.</summary>
+internal static class UnixSocketFile
 {
-    private readonly string _path;
-    private readonly FileStatus? _ours;
-
-    /// <summary>Remembers the file that has just been bound, and closes it to other users.</summary>
-    /// <remarks>Nobody can connect before the socket listens, so there is no moment at which it is open to others.</remarks>
-    public UnixSocketFile(string path)
+    /// <summary>Closes the file of a socket that does not listen yet to other users: there is no moment at which it is open to them.</summary>
+    public static void KeepPrivate(string path)
     {
-        _path = path;
         if (!OperatingSystem.IsWindows())
         {
             File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         }
-
-        _ours = OperatingSystem.IsLinux() ? FileStatus.Of(path, follow: false) : null;
     }
 
     /// <summary>Removes a socket on which nobody listens; anything else that lies at <paramref name="path"/> is left alone.</summary>
@@ -43,16 +36,6 @@ internal sealed class UnixSocketFile
         }
 
         File.Delete(path);
-    }
-
-    /// <summary>Removes our socket, not one that another server has put in its place.</summary>
-    public void Remove()
-    {
-        bool ours = !OperatingSystem.IsLinux() || (FileStatus.Of(_path, follow: false) is { } now && now.IsSameFile(_ours!));
-        if (ours)
-        {
-            File.Delete(_path);
-        }
     }
 
     // Windows makes sockets reparse points; on other systems a file that exists is left to its owner.

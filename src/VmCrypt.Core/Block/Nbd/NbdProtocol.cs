@@ -65,6 +65,7 @@ internal enum NbdClientFlags : uint
 [Flags]
 internal enum NbdTransmissionFlags : ushort
 {
+    None = 0,
     HasFlags = 1 << 0,
     ReadOnly = 1 << 1,
     SendFlush = 1 << 2,
