@@ -1,0 +1,70 @@
+BeforeDiscovery {
+    $hasQemu = [bool](Get-Command qemu-img -ErrorAction Ignore)
+}
+
+BeforeAll {
+    . $PSScriptRoot/Setup.ps1
+    $plain = "$TestDrive/plain.raw"
+    $bytes = [byte[]]::new(8MB)
+    [System.Random]::new(2).NextBytes([System.ArraySegment[byte]]::new($bytes, 1MB, 1MB))
+    [System.IO.File]::WriteAllBytes($plain, $bytes)
+    $new = @{ NewPassphrase = $first; Iterations = 1000 }
+}
+
+Describe 'Convert-Image' {
+    It 'goes from plain raw to encrypted <Format> and back, sparse' -ForEach @(@{ Format = 'Qcow2' }, @{ Format = 'Raw' }) {
+        $encrypted = "$TestDrive/encrypted.$Format"
+        $image = Convert-Image $plain $encrypted -Format Raw -DestinationFormat $Format @new
+        $image.IsEncrypted | Should -BeTrue
+        $image.VirtualSize | Should -Be 8MB
+
+        $back = Convert-Image $encrypted "$TestDrive/back.$Format" -DestinationFormat Raw -Plain -Passphrase $first
+        $back.IsEncrypted | Should -BeFalse
+        $back.AllocatedSize | Should -BeLessOrEqual ($Format -eq 'Qcow2' ? 2MB : 8MB)
+        (Get-FileHash "$TestDrive/back.$Format").Hash | Should -Be (Get-FileHash $plain).Hash
+    }
+
+    It 'makes what QEMU finds identical' -Skip:(-not $hasQemu) {
+        $null = Convert-Image $plain $TestDrive/compared.qcow2 -Format Raw @new -ClusterSize 4KB
+        $source = Get-QemuSource $TestDrive/compared.qcow2
+        qemu-img compare @source "driver=raw,file.filename=$plain"
+        $LASTEXITCODE | Should -Be 0
+    }
+
+    It 'reads what QEMU compressed' -Skip:(-not $hasQemu) {
+        qemu-img convert -f raw -O qcow2 -c $plain $TestDrive/compressed.qcow2
+        $null = Convert-Image $TestDrive/compressed.qcow2 $TestDrive/unpacked.raw -DestinationFormat Raw -Plain
+        (Get-FileHash $TestDrive/unpacked.raw).Hash | Should -Be (Get-FileHash $plain).Hash
+    }
+
+    It 'copies many images into a folder' {
+        $null = New-Item -ItemType Directory $TestDrive/many, $TestDrive/out
+        Copy-Item $plain $TestDrive/many/a.raw
+        Copy-Item $plain $TestDrive/many/b.raw
+        Convert-Image "$TestDrive/many/*.raw" $TestDrive/out -Format Raw @new | Should -HaveCount 2
+        (Get-ChildItem $TestDrive/out).Name | Sort-Object | Should -Be 'a.qcow2', 'b.qcow2'
+    }
+
+    It 'gives the copy a volume key of its own' {
+        $null = Convert-Image $plain $TestDrive/one.img -Format Raw -DestinationFormat Raw @new
+        $null = Convert-Image $plain $TestDrive/two.img -Format Raw -DestinationFormat Raw @new
+        (Get-FileHash $TestDrive/one.img).Hash | Should -Not -Be (Get-FileHash $TestDrive/two.img).Hash
+    }
+
+    It 'replaces a file with -Force only, and makes nothing under -WhatIf' {
+        Set-Content $TestDrive/there.qcow2 'precious'
+        { Convert-Image $plain $TestDrive/there.qcow2 -Format Raw @new -ErrorAction Stop } |
+            Should -Throw -ErrorId 'FileExists,VmCrypt.Commands.ConvertImageCommand'
+        Get-Content $TestDrive/there.qcow2 | Should -Be 'precious'
+        Convert-Image $plain $TestDrive/whatif.qcow2 -Format Raw -WhatIf
+        Test-Path $TestDrive/whatif.qcow2 | Should -BeFalse
+        (Convert-Image $plain $TestDrive/there.qcow2 -Format Raw @new -Force).IsEncrypted | Should -BeTrue
+    }
+
+    It 'leaves nothing behind when the passphrase is wrong' {
+        $encrypted = New-TestImage source.qcow2
+        { Convert-Image $encrypted $TestDrive/never.raw -Plain -Passphrase $second -ErrorAction Stop } |
+            Should -Throw -ErrorId 'WrongPassphrase,VmCrypt.Commands.ConvertImageCommand'
+        Get-ChildItem $TestDrive -Force -Filter '*never*' | Should -BeNullOrEmpty
+    }
+}
