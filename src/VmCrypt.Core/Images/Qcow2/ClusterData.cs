@@ -5,44 +5,43 @@ using VmCrypt.Core.Errors;
 namespace VmCrypt.Core.Images.Qcow2;
 
 /// <summary>Guest data at its place in the image file or the external data file, as plain bytes.</summary>
-internal sealed class ClusterData
+/// <remarks>Owns the cipher and the external data file once they are attached, but not the image file.</remarks>
+internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncDisposable
 {
     private const int Sector = 512;
 
-    private readonly int _clusterSize;
-    private readonly SectorCipher? _legacyCipher;
+    private IBlockDevice? _dataFile;
+    private SectorCipher? _cipher;
+    private CryptDevice? _decrypted;
 
-    /// <param name="storage">The file that holds guest data; stays the caller's.</param>
-    /// <param name="clusterSize">Bytes.</param>
-    /// <param name="method">LUKS counts the sectors of the file; the legacy AES counts those of the guest's disk.</param>
-    /// <param name="cipher">Null for a plain image; stays the caller's.</param>
-    /// <param name="isExternal">Whether the storage is an external data file, which may be shorter than the disk.</param>
-    public ClusterData(IBlockDevice storage, int clusterSize, Qcow2CryptMethod method, SectorCipher? cipher, bool isExternal)
-    {
-        Storage = storage;
-        IsExternal = isExternal;
-        IsEncrypted = cipher is not null;
-        _clusterSize = clusterSize;
-        _legacyCipher = method == Qcow2CryptMethod.Aes ? cipher : null;
-        Device = method == Qcow2CryptMethod.Luks ? new CryptDevice(SubDevice.Tail(storage, 0, ownsInner: false), cipher!) : storage;
-    }
+    /// <summary>The file that holds guest data.</summary>
+    /// <exception cref="MissingException"><see cref="ErrorIds.Qcow2DataFileMissing"/>.</exception>
+    public IBlockDevice Storage => !facts.HasDataFile ? file : _dataFile ?? throw new MissingException(ErrorIds.Qcow2DataFileMissing,
+        $"The image needs its external data file '{facts.DataFile}', which was not opened.");
 
-    /// <summary>The file itself.</summary>
-    public IBlockDevice Storage { get; }
+    /// <summary>The same with the encryption undone; not for the legacy scheme, whose IVs are not those of the file.</summary>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.Qcow2Locked"/>.</exception>
+    public IBlockDevice Device => !IsEncrypted ? Storage
+        : facts.CryptMethod == Qcow2CryptMethod.Luks ? _decrypted ??= new CryptDevice(SubDevice.Tail(Storage, 0, ownsInner: false), RequireCipher())
+        : Storage;
 
-    /// <summary>The file with its encryption undone, for all but the legacy scheme.</summary>
-    public IBlockDevice Device { get; }
+    public bool IsEncrypted => facts.CryptMethod != Qcow2CryptMethod.None;
 
-    public bool IsEncrypted { get; }
+    public bool HasCipher => _cipher is not null;
 
-    public bool IsExternal { get; }
+    public bool HasDataFile => _dataFile is not null;
+
+    public void Attach(IBlockDevice dataFile) => _dataFile = dataFile;
+
+    public void Attach(SectorCipher cipher) => _cipher = cipher;
 
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2ClusterOutsideFile"/>.</exception>
     public async ValueTask ReadAsync(long guest, long host, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         // The last cluster of a file may be cut short. One that lies wholly behind the end was lost.
-        int present = (int)Math.Clamp(Device.Length - host, 0, buffer.Length);
-        if (!IsExternal && present < buffer.Length && ((host + buffer.Length - 1) & -(long)_clusterSize) >= Storage.Length)
+        IBlockDevice device = Device;
+        int present = (int)Math.Clamp(device.Length - host, 0, buffer.Length);
+        if (!facts.HasDataFile && present < buffer.Length && ((host + buffer.Length - 1) & -(long)facts.ClusterSize) >= Storage.Length)
         {
             throw new InvalidImageException(ErrorIds.Qcow2ClusterOutsideFile,
                 $"The disk's bytes from {guest} on should be at offset {host}, but the file ends at {Storage.Length}.");
@@ -50,13 +49,25 @@ internal sealed class ClusterData
 
         if (present > 0)
         {
-            await Device.ReadAsync(host, buffer[..present], cancellationToken);
+            await device.ReadAsync(host, buffer[..present], cancellationToken);
         }
 
         buffer[present..].Span.Clear();
-        _legacyCipher?.Decrypt((ulong)guest / Sector, buffer.Span, buffer.Span);
+        if (facts.CryptMethod == Qcow2CryptMethod.Aes)
+        {
+            RequireCipher().Decrypt((ulong)guest / Sector, buffer.Span, buffer.Span);
+        }
     }
 
     public ValueTask WriteAsync(long host, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
         Device.WriteAsync(host, buffer, cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        _cipher?.Dispose();
+        await (_dataFile?.DisposeAsync() ?? ValueTask.CompletedTask);
+    }
+
+    private SectorCipher RequireCipher() =>
+        _cipher ?? throw new WrongKeyException(ErrorIds.Qcow2Locked, "The image is encrypted and was not unlocked.");
 }

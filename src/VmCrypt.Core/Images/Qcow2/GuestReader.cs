@@ -4,7 +4,7 @@ using VmCrypt.Core.Block;
 namespace VmCrypt.Core.Images.Qcow2;
 
 /// <summary>Reads the guest's view through one L1 table: data, zeros, compressed clusters, and the backing image where there is nothing.</summary>
-internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedClusters compressed, IBlockDevice? backing)
+internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedClusters compressed, BackingLayer backing)
 {
     public ClusterMap Map => map;
 
@@ -23,7 +23,7 @@ internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedCl
                     await compressed.ReadAsync(run.Entry, map.Geometry.InCluster(offset), part, cancellationToken);
                     break;
                 case Qcow2MappingKind.Unallocated:
-                    await ReadBackingAsync(offset, part, cancellationToken);
+                    await backing.ReadAsync(offset, part, cancellationToken);
                     break;
                 default:
                     part.Span.Clear();
@@ -35,10 +35,10 @@ internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedCl
         }
     }
 
-    public long BackingLength => backing?.Length ?? 0;
+    public BackingLayer Backing => backing;
 
     /// <summary>Whether unallocated bytes at or after <paramref name="offset"/> may read as something else than zeros.</summary>
-    public bool BackingReaches(long offset) => backing is not null && offset < backing.Length;
+    public bool BackingReaches(long offset) => offset < backing.Length;
 
     /// <summary>What the run is for somebody who sees only this disk.</summary>
     public async IAsyncEnumerable<Extent> ExtentsAsync(
@@ -53,10 +53,10 @@ internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedCl
             }
             else
             {
-                long shown = backing is null ? 0 : Math.Clamp(backing.Length - offset, 0, run.Length);
+                long shown = Math.Clamp(backing.Length - offset, 0, run.Length);
                 if (shown > 0)
                 {
-                    await foreach (Extent extent in backing!.ExtentsAsync(offset, shown, cancellationToken))
+                    await foreach (Extent extent in backing.ExtentsAsync(offset, shown, cancellationToken))
                     {
                         yield return extent;
                     }
@@ -70,16 +70,5 @@ internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedCl
 
             offset += run.Length;
         }
-    }
-
-    private async ValueTask ReadBackingAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        int shown = backing is null ? 0 : (int)Math.Clamp(backing.Length - offset, 0, buffer.Length);
-        if (shown > 0)
-        {
-            await backing!.ReadAsync(offset, buffer[..shown], cancellationToken);
-        }
-
-        buffer[shown..].Span.Clear();
     }
 }

@@ -8,17 +8,16 @@ namespace VmCrypt.Core.Images.Qcow2;
 /// <remarks>
 /// Opening reads the header, the list of snapshots and the L1 table, and never writes. What the header names (backing file,
 /// external data file, cipher) is attached by the caller before the first access; the image owns what was attached, and the file.
+/// Without the cipher or the backing file, what needs neither works: a map, a resize, zeroing whole clusters.
 /// With a cipher attached the disk is accessed in whole sectors (<see cref="BlockTraits.RequiredAlignment"/>).
 /// </remarks>
 public sealed class Qcow2Image : IBlockDevice
 {
     private readonly ImageTables _tables;
     private readonly SemaphoreSlim _starting = new(1, 1);
-    private readonly Lazy<ClusterData> _data;
-    private readonly Lazy<GuestReader> _reader;
-    private IBlockDevice? _backing;
-    private IBlockDevice? _dataFile;
-    private SectorCipher? _cipher;
+    private readonly ClusterData _data;
+    private readonly BackingLayer _backing;
+    private readonly GuestReader _reader;
     private WriteEngine? _engine;
 
     private Qcow2Image(IBlockDevice file, Qcow2Metadata metadata, PointerTable l1, Qcow2OpenOptions options)
@@ -26,8 +25,9 @@ public sealed class Qcow2Image : IBlockDevice
         Facts = metadata.ToFacts();
         Snapshots = metadata.Snapshots;
         _tables = new ImageTables(file, metadata, l1, options.MetadataCacheBytes);
-        _data = new Lazy<ClusterData>(ComposeData);
-        _reader = new Lazy<GuestReader>(() => ReaderOver(l1));
+        _data = new ClusterData(file, Facts);
+        _backing = new BackingLayer(Backing?.Path);
+        _reader = ReaderOver(l1);
         Traits = new BlockTraits
         {
             CanWrite = options.Writable,
@@ -80,24 +80,24 @@ public sealed class Qcow2Image : IBlockDevice
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.Qcow2LayerUnexpected"/>.</exception>
     public void AttachBacking(IBlockDevice backing)
     {
-        Expect(Backing is not null && _backing is null, "backing file");
-        _backing = backing;
+        Expect(Backing is not null && !_backing.IsAttached, "backing file");
+        _backing.Attach(backing);
     }
 
     /// <summary>The external data file; takes it.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.Qcow2LayerUnexpected"/>.</exception>
     public void AttachDataFile(IBlockDevice dataFile)
     {
-        Expect(Facts.HasDataFile && _dataFile is null, "external data file");
-        _dataFile = dataFile;
+        Expect(Facts.HasDataFile && !_data.HasDataFile, "external data file");
+        _data.Attach(dataFile);
     }
 
     /// <summary>The cipher of the LUKS volume key (or of the legacy AES key, aes-cbc-plain64); takes it.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.Qcow2LayerUnexpected"/>.</exception>
     public void AttachCipher(SectorCipher cipher)
     {
-        Expect(Facts.CryptMethod != Qcow2CryptMethod.None && _cipher is null, "cipher");
-        _cipher = cipher;
+        Expect(_data.IsEncrypted && !_data.HasCipher, "cipher");
+        _data.Attach(cipher);
         Traits = Traits with { RequiredAlignment = cipher.SectorSize };
     }
 
@@ -130,7 +130,7 @@ public sealed class Qcow2Image : IBlockDevice
         BlockGuard.Range(this, offset, buffer.Length);
         BlockGuard.Aligned(this, offset, buffer.Length);
         using GracePeriod.Visit visit = _tables.Grace.Enter();
-        await _reader.Value.ReadAsync(offset, buffer, cancellationToken);
+        await _reader.ReadAsync(offset, buffer, cancellationToken);
     }
 
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
@@ -157,7 +157,7 @@ public sealed class Qcow2Image : IBlockDevice
     public IAsyncEnumerable<Extent> ExtentsAsync(long offset, long count, CancellationToken cancellationToken)
     {
         BlockGuard.Range(this, offset, count);
-        return _reader.Value.ExtentsAsync(offset, count, cancellationToken);
+        return _reader.ExtentsAsync(offset, count, cancellationToken);
     }
 
     /// <summary>Grows or shrinks the disk; the size is a multiple of 512.</summary>
@@ -181,9 +181,8 @@ public sealed class Qcow2Image : IBlockDevice
             _engine?.Dispose();
             _starting.Dispose();
             _tables.Dispose();
-            _cipher?.Dispose();
-            await (_backing?.DisposeAsync() ?? ValueTask.CompletedTask);
-            await (_dataFile?.DisposeAsync() ?? ValueTask.CompletedTask);
+            await _backing.DisposeAsync();
+            await _data.DisposeAsync();
             await _tables.File.DisposeAsync();
         }
     }
@@ -197,7 +196,7 @@ public sealed class Qcow2Image : IBlockDevice
         await _starting.WaitAsync(cancellationToken);
         try
         {
-            return _engine ??= await WriteEngine.StartAsync(_tables, _reader.Value, _data.Value, cancellationToken);
+            return _engine ??= await WriteEngine.StartAsync(_tables, _reader, _data, cancellationToken);
         }
         finally
         {
@@ -211,31 +210,7 @@ public sealed class Qcow2Image : IBlockDevice
         BlockGuard.Aligned(this, offset, count);
     }
 
-    private GuestReader ReaderOver(PointerTable l1)
-    {
-        if (Backing is not null && _backing is null)
-        {
-            throw new MissingException(ErrorIds.Qcow2BackingMissing, $"The image needs its backing file '{Backing.Path}', which was not opened.");
-        }
-
-        return new GuestReader(new ClusterMap(_tables, l1), _data.Value, _tables.Compressed, _backing);
-    }
-
-    private ClusterData ComposeData()
-    {
-        if (Facts.CryptMethod != Qcow2CryptMethod.None && _cipher is null)
-        {
-            throw new WrongKeyException(ErrorIds.Qcow2Locked, "The image is encrypted and was not unlocked.");
-        }
-
-        if (Facts.HasDataFile && _dataFile is null)
-        {
-            throw new MissingException(ErrorIds.Qcow2DataFileMissing,
-                $"The image needs its external data file '{Facts.DataFile}', which was not opened.");
-        }
-
-        return new ClusterData(_dataFile ?? _tables.File, _tables.Geometry.ClusterSize, Facts.CryptMethod, _cipher, Facts.HasDataFile);
-    }
+    private GuestReader ReaderOver(PointerTable l1) => new(new ClusterMap(_tables, l1), _data, _tables.Compressed, _backing);
 
     private static void CheckWritable(Qcow2Facts facts)
     {

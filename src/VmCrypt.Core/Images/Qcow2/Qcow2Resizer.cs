@@ -57,7 +57,7 @@ internal sealed class Qcow2Resizer(
 
         // The last cluster may hold bytes behind the old end; a longer backing file would show through.
         long clusterEnd = Math.Min(length, (old + _geometry.ClusterSize - 1) & -(long)_geometry.ClusterSize);
-        long zeroEnd = Math.Max(clusterEnd, Math.Min(length, reader.BackingLength));
+        long zeroEnd = Math.Max(clusterEnd, Math.Min(length, reader.Backing.Length));
         await eraser.ZeroAsync(old, zeroEnd - old, ZeroFlags.None, cancellationToken);
         await flusher.FlushAsync(cancellationToken);
         await SetSizeAsync(length, cancellationToken);
