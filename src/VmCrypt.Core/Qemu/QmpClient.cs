@@ -10,6 +10,9 @@ namespace VmCrypt.Core.Qemu;
 /// <summary>A QMP connection: the one class that holds the socket of a <see cref="QmpSession"/>.</summary>
 internal sealed class QmpClient : IQemuMonitor
 {
+    /// <summary>Far more than a guard is ever behind; a monitor that floods is cut off.</summary>
+    public const int MaxUnreadEvents = 8192;
+
     private readonly Socket _socket;
     private readonly TimeSpan _patience;
     private readonly QmpSession _session = new();
@@ -17,7 +20,7 @@ internal sealed class QmpClient : IQemuMonitor
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly ConcurrentDictionary<long, TaskCompletionSource<JsonElement>> _waiting = new();
     private readonly TaskCompletionSource<QmpGreeting> _greeting = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Channel<QemuEvent> _events = Channel.CreateUnbounded<QemuEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly Channel<QemuEvent> _events = Channel.CreateBounded<QemuEvent>(new BoundedChannelOptions(MaxUnreadEvents) { SingleReader = true, SingleWriter = true });
     private readonly Task _reading;
     private VmCryptException? _end;
 
@@ -104,7 +107,6 @@ internal sealed class QmpClient : IQemuMonitor
     {
         _socket.Dispose();
         await _reading;
-        _sending.Dispose();
     }
 
     // A command cut off in the middle would spoil the stream: once begun, it is sent whole whatever the caller does.
@@ -169,7 +171,11 @@ internal sealed class QmpClient : IQemuMonitor
                     _greeting.TrySetResult(greeting);
                     break;
                 case QmpEventMessage happening:
-                    _events.Writer.TryWrite(happening.Event);
+                    if (!_events.Writer.TryWrite(happening.Event))
+                    {
+                        throw new ProtocolException(ErrorIds.QmpInvalid, $"The monitor sent {MaxUnreadEvents} events faster than they were read.");
+                    }
+
                     break;
                 case QmpReply reply when _waiting.TryRemove(reply.Id, out TaskCompletionSource<JsonElement>? answer):
                     answer.TrySetResult(reply.Result);

@@ -32,6 +32,26 @@ public static class UsbredirFilter
         return new UsbExport(text.Append(FormatRule(new UsbRule { Allow = false }, separator)).ToString(), notes);
     }
 
+    /// <summary>Whether <paramref name="wider"/> is <paramref name="filter"/> with allowing rules added, and so allows all that it allows.</summary>
+    internal static bool OnlyAdds(string filter, string wider)
+    {
+        string[] before = filter.Split('|');
+        int kept = 0;
+        foreach (string rule in wider.Split('|'))
+        {
+            if (kept < before.Length && rule == before[kept])
+            {
+                kept++;
+            }
+            else if (!rule.EndsWith('1'))
+            {
+                return false;
+            }
+        }
+
+        return kept == before.Length;
+    }
+
     private static string FormatRule(UsbRule rule, char separator) => string.Join(
         separator, Field(rule.Class, "x2"), Field(rule.VendorId, "x4"), Field(rule.ProductId, "x4"), Field(rule.Version, "x4"), rule.Allow ? "1" : "0");
 

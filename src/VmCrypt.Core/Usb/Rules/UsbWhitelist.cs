@@ -8,6 +8,10 @@ public sealed record UsbWhitelist
 
     public IReadOnlyList<UsbRule> Rules { get; init; } = [];
 
+    /// <summary>The rules in force at one moment, without their windows of time.</summary>
+    public UsbWhitelist At(DateTimeOffset now) =>
+        this with { Rules = [.. Rules.Where(rule => rule.IsInForce(now)).Select(rule => rule with { ValidFrom = null, ValidUntil = null })] };
+
     /// <summary>Allows nothing.</summary>
     public static UsbWhitelist Empty { get; } = new();
 }

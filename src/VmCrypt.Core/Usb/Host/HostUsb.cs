@@ -1,0 +1,56 @@
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Core.Usb.Host;
+
+/// <summary>The USB devices of a Linux host, through sysfs.</summary>
+/// <param name="root">Where sysfs shows them.</param>
+public sealed class HostUsb(string root = HostUsb.DefaultRoot)
+{
+    public const string DefaultRoot = "/sys/bus/usb/devices";
+
+    public string Root => root;
+
+    /// <summary>Every device that can be read, root hubs among them, by port.</summary>
+    public IReadOnlyList<HostUsbDevice> Devices() => !Directory.Exists(root) ? [] :
+    [
+        // Interfaces (1-2:1.0) lie beside the devices.
+        .. Directory.EnumerateDirectories(root).Where(folder => !Path.GetFileName(folder).Contains(':', StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal).Select(HostUsbDevice.TryRead).OfType<HostUsbDevice>(),
+    ];
+
+    /// <summary>Lets the host use a device, or takes it from the host.</summary>
+    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.AccessDenied"/>, <see cref="ErrorIds.DeviceIO"/>.</exception>
+    public static void SetAuthorized(HostUsbDevice device, bool authorized) => Write(Path.Combine(device.Folder, "authorized"), authorized);
+
+    /// <summary>Whether devices on a bus start out authorised, and whether their interfaces do (without which no driver of the host takes them).</summary>
+    public static void SetDefaults(HostUsbDevice rootHub, bool devices, bool interfaces)
+    {
+        Write(Path.Combine(rootHub.Folder, "authorized_default"), devices);
+        Write(Path.Combine(rootHub.Folder, "interface_authorized_default"), interfaces);
+    }
+
+    /// <summary>Opens the interfaces of an authorised device to programs (QEMU), without letting a driver of the host have them.</summary>
+    public static void AuthorizeInterfaces(HostUsbDevice device)
+    {
+        foreach (string folder in Directory.EnumerateDirectories(device.Folder, Path.GetFileName(device.Folder) + ":*"))
+        {
+            Write(Path.Combine(folder, "authorized"), on: true);
+        }
+    }
+
+    private static void Write(string path, bool on)
+    {
+        try
+        {
+            File.WriteAllText(path, on ? "1" : "0");
+        }
+        catch (UnauthorizedAccessException fault)
+        {
+            throw new DeviceFaultException(ErrorIds.AccessDenied, $"'{path}' cannot be written: {fault.Message}", fault);
+        }
+        catch (IOException fault)
+        {
+            throw new DeviceFaultException(ErrorIds.DeviceIO, $"'{path}' cannot be written: {fault.Message}", fault);
+        }
+    }
+}
