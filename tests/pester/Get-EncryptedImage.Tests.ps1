@@ -17,6 +17,14 @@ Describe 'Get-EncryptedImage' {
         $image.InUse | Should -BeFalse
     }
 
+    It 'has lists that can be indexed' {
+        $image = Get-EncryptedImage $path
+        $image.Luks.Slots[3].Number | Should -Be 3
+        $image.Weaknesses[0].Id | Should -BeOfType [string]
+        $image.Snapshots.Count | Should -Be 0
+        $image.Qcow2.IncompatibleFeatures.Count | Should -Be 0
+    }
+
     It 'takes wildcards, files and objects' {
         Get-EncryptedImage "$TestDrive/*.qcow2" | Should -HaveCount 1
         (Get-ChildItem $TestDrive -File | Get-EncryptedImage).Count | Should -Be 2

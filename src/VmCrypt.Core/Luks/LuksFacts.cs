@@ -21,7 +21,7 @@ public sealed record LuksFacts(
     long DigestIterations,
     long PayloadOffset,
     int SectorSize,
-    IReadOnlyList<KeySlotFacts> Slots)
+    KeySlotFacts[] Slots)
 {
     /// <summary>Why the header cannot be opened; null when it can.</summary>
     public VmCryptException? Unusable { get; init; }

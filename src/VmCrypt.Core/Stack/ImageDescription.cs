@@ -5,6 +5,7 @@ using VmCrypt.Core.Luks;
 namespace VmCrypt.Core.Stack;
 
 /// <summary>All that can be said of an image without its key.</summary>
+/// <remarks>Lists are arrays, because those are what PowerShell can index.</remarks>
 public sealed record ImageDescription
 {
     /// <summary>The full path or NBD URI.</summary>
@@ -29,7 +30,7 @@ public sealed record ImageDescription
     /// <summary>The qcow2 header; null for other formats.</summary>
     public Qcow2Facts? Qcow2 { get; init; }
 
-    public IReadOnlyList<Qcow2Snapshot> Snapshots { get; init; } = [];
+    public Qcow2Snapshot[] Snapshots { get; init; } = [];
 
     /// <summary>The image behind this one; null where there is none or it was not to be opened.</summary>
     public ImageDescription? Backing { get; init; }
@@ -38,7 +39,7 @@ public sealed record ImageDescription
     public bool InUse { get; init; }
 
     /// <summary>What is weak about the encryption; empty where nothing is known.</summary>
-    public IReadOnlyList<Weakness> Weaknesses { get; init; } = [];
+    public Weakness[] Weaknesses { get; init; } = [];
 
     /// <summary>Why the image cannot be opened in spite of being recognised; null when it can.</summary>
     public VmCryptException? Unusable { get; init; }

@@ -62,7 +62,7 @@ public static class ImageInspector
             Encryption = image.Placement,
             Luks = image.Luks?.Facts,
             Qcow2 = image.Qcow2?.Facts,
-            Snapshots = image.Qcow2?.Snapshots ?? [],
+            Snapshots = [.. image.Qcow2?.Snapshots ?? []],
             Backing = image.Backing is null ? null : await DescribeAsync(image.Backing, cancellationToken),
             Weaknesses = Weaknesses.Of(image, size),
         };

@@ -30,7 +30,7 @@ internal static class Weaknesses
     // The 32-bit sector number of "plain" starts again here.
     private const long PlainIvLimit = (1L << 32) * 512;
 
-    public static IReadOnlyList<Weakness> Of(StackImage image, long diskSize) =>
+    public static Weakness[] Of(StackImage image, long diskSize) =>
         [.. OfLayout(image), .. image.Luks is { } luks ? OfHeader(luks.Facts, diskSize) : []];
 
     private static IEnumerable<Weakness> OfLayout(StackImage image)

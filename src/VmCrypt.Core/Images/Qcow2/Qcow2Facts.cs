@@ -61,9 +61,9 @@ public sealed record Qcow2Facts
     /// <summary>Somebody found damage and marked the image; it is not written any more.</summary>
     public required bool IsCorrupt { get; init; }
 
-    public required IReadOnlyList<string> IncompatibleFeatures { get; init; }
+    public required string[] IncompatibleFeatures { get; init; }
 
-    public required IReadOnlyList<string> CompatibleFeatures { get; init; }
+    public required string[] CompatibleFeatures { get; init; }
 
-    public required IReadOnlyList<string> AutoclearFeatures { get; init; }
+    public required string[] AutoclearFeatures { get; init; }
 }

@@ -74,7 +74,7 @@ internal static class Qcow2Features
     ];
 
     /// <summary>The names of all set bits: ours, else the image's own feature name table, else the number of the bit.</summary>
-    public static IReadOnlyList<string> Names(Qcow2FeatureKind kind, ulong bits, IReadOnlyList<Qcow2FeatureName> imageNames)
+    public static string[] Names(Qcow2FeatureKind kind, ulong bits, IReadOnlyList<Qcow2FeatureName> imageNames)
     {
         var names = new List<string>();
         for (byte bit = 0; bit < 64; bit++)
@@ -86,6 +86,6 @@ internal static class Qcow2Features
             }
         }
 
-        return names;
+        return [.. names];
     }
 }

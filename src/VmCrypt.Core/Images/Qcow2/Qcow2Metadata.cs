@@ -51,7 +51,7 @@ internal sealed record Qcow2Metadata(
 
     private bool HasDataFile => Header.Incompatible.HasFlag(Qcow2Incompatible.ExternalDataFile);
 
-    private IReadOnlyList<string> Names(Qcow2FeatureKind kind, ulong bits) => Qcow2Features.Names(kind, bits, Extensions.FeatureNames);
+    private string[] Names(Qcow2FeatureKind kind, ulong bits) => Qcow2Features.Names(kind, bits, Extensions.FeatureNames);
 
     private static ReadOnlySpan<byte> ExtensionArea(in Qcow2Header header, byte[] cluster, Qcow2Geometry geometry)
     {

@@ -36,7 +36,7 @@ public sealed class Luks1EvilTests
         try
         {
             LuksFacts facts = await LuksHeader.DescribeAsync(new MemoryDevice(disk), LuksOpenOptions.Default, Sample.Token);
-            Assert.Equal(8, facts.Slots.Count);
+            Assert.Equal(8, facts.Slots.Length);
             found = facts.Unusable?.ErrorId;
         }
         catch (VmCryptException error)
