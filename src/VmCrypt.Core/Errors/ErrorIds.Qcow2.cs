@@ -104,17 +104,8 @@ public static partial class ErrorIds
     /// <summary>Legacy AES images are read, never written.</summary>
     public const string Qcow2LegacyAesReadOnly = nameof(Qcow2LegacyAesReadOnly);
 
-    /// <summary>The image is encrypted and was not unlocked.</summary>
-    public const string Qcow2Locked = nameof(Qcow2Locked);
-
-    /// <summary>The image has a backing file that was not attached.</summary>
-    public const string Qcow2BackingMissing = nameof(Qcow2BackingMissing);
-
     /// <summary>The image has an external data file that was not attached.</summary>
-    public const string Qcow2DataFileMissing = nameof(Qcow2DataFileMissing);
-
-    /// <summary>A layer was attached that the header does not name.</summary>
-    public const string Qcow2LayerUnexpected = nameof(Qcow2LayerUnexpected);
+    public const string Qcow2DataFileNotAttached = nameof(Qcow2DataFileNotAttached);
 
     /// <summary>The options of a new image contradict each other.</summary>
     public const string Qcow2OptionsInvalid = nameof(Qcow2OptionsInvalid);

@@ -79,7 +79,7 @@ public sealed class Qcow2EncryptedTests : IDisposable
         {
             Assert.Equal(Qcow2MappingKind.Data, (await image.MapAsync(0, image.Length, Qcow2Disk.Token).FirstAsync(Qcow2Disk.Token)).Kind);
             var error = await Assert.ThrowsAsync<WrongKeyException>(async () => await image.ReadAsync(0, new byte[512], Qcow2Disk.Token));
-            Assert.Equal(ErrorIds.Qcow2Locked, error.ErrorId);
+            Assert.Equal(ErrorIds.ImageLocked, error.ErrorId);
             await image.SetLengthAsync(2 * DiskBytes, Qcow2Disk.Token);
         }
 

@@ -15,12 +15,12 @@ internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncD
     private CryptDevice? _decrypted;
 
     /// <summary>The file that holds guest data.</summary>
-    /// <exception cref="MissingException"><see cref="ErrorIds.Qcow2DataFileMissing"/>.</exception>
-    public IBlockDevice Storage => !facts.HasDataFile ? file : _dataFile ?? throw new MissingException(ErrorIds.Qcow2DataFileMissing,
+    /// <exception cref="MissingException"><see cref="ErrorIds.Qcow2DataFileNotAttached"/>.</exception>
+    public IBlockDevice Storage => !facts.HasDataFile ? file : _dataFile ?? throw new MissingException(ErrorIds.Qcow2DataFileNotAttached,
         $"The image needs its external data file '{facts.DataFile}', which was not opened.");
 
     /// <summary>The same with the encryption undone; not for the legacy scheme, whose IVs are not those of the file.</summary>
-    /// <exception cref="WrongKeyException"><see cref="ErrorIds.Qcow2Locked"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.ImageLocked"/>.</exception>
     public IBlockDevice Device => !IsEncrypted ? Storage
         : facts.CryptMethod == Qcow2CryptMethod.Luks ? _decrypted ??= new CryptDevice(SubDevice.Tail(Storage, 0, ownsInner: false), RequireCipher())
         : Storage;
@@ -69,5 +69,5 @@ internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncD
     }
 
     private SectorCipher RequireCipher() =>
-        _cipher ?? throw new WrongKeyException(ErrorIds.Qcow2Locked, "The image is encrypted and was not unlocked.");
+        _cipher ?? throw new WrongKeyException(ErrorIds.ImageLocked, "The image is encrypted and was not unlocked.");
 }

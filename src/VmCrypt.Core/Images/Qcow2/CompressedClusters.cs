@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.IO.Compression;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 
@@ -71,27 +70,13 @@ internal sealed class CompressedClusters(IBlockDevice file, Qcow2Geometry geomet
             byte[] cluster = new byte[geometry.ClusterSize];
             bool whole = type == Qcow2CompressionType.Zstd
                 ? Zstd.TryUnpack(packed.AsSpan(0, length), cluster)
-                : TryInflate(packed, length, cluster);
+                : RawDeflate.TryUnpack(packed, length, cluster);
             return whole ? cluster : throw new InvalidImageException(ErrorIds.Qcow2CompressedClusterInvalid,
                 $"The compressed cluster at offset {offset} is damaged: it does not give {geometry.ClusterSize} bytes.");
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(packed);
-        }
-    }
-
-    private static bool TryInflate(byte[] packed, int length, byte[] cluster)
-    {
-        using var source = new MemoryStream(packed, 0, length, writable: false);
-        using var inflate = new DeflateStream(source, CompressionMode.Decompress);
-        try
-        {
-            return inflate.ReadAtLeast(cluster, cluster.Length, throwOnEndOfStream: false) == cluster.Length;
-        }
-        catch (InvalidDataException)
-        {
-            return false;
         }
     }
 }

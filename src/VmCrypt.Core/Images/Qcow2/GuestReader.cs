@@ -54,12 +54,9 @@ internal sealed class GuestReader(ClusterMap map, ClusterData data, CompressedCl
             else
             {
                 long shown = Math.Clamp(backing.Length - offset, 0, run.Length);
-                if (shown > 0)
+                await foreach (Extent extent in backing.ExtentsAsync(offset, shown, cancellationToken))
                 {
-                    await foreach (Extent extent in backing.ExtentsAsync(offset, shown, cancellationToken))
-                    {
-                        yield return extent;
-                    }
+                    yield return extent;
                 }
 
                 if (shown < run.Length)

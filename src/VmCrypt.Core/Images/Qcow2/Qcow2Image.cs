@@ -77,7 +77,7 @@ public sealed class Qcow2Image : IBlockDevice
         : null;
 
     /// <summary>What shows through where this layer has nothing; takes it. May be shorter or longer than this disk.</summary>
-    /// <exception cref="InvalidInputException"><see cref="ErrorIds.Qcow2LayerUnexpected"/>.</exception>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.ImageLayerUnexpected"/>.</exception>
     public void AttachBacking(IBlockDevice backing)
     {
         Expect(Backing is not null && !_backing.IsAttached, "backing file");
@@ -85,7 +85,7 @@ public sealed class Qcow2Image : IBlockDevice
     }
 
     /// <summary>The external data file; takes it.</summary>
-    /// <exception cref="InvalidInputException"><see cref="ErrorIds.Qcow2LayerUnexpected"/>.</exception>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.ImageLayerUnexpected"/>.</exception>
     public void AttachDataFile(IBlockDevice dataFile)
     {
         Expect(Facts.HasDataFile && !_data.HasDataFile, "external data file");
@@ -93,7 +93,7 @@ public sealed class Qcow2Image : IBlockDevice
     }
 
     /// <summary>The cipher of the LUKS volume key (or of the legacy AES key, aes-cbc-plain64); takes it.</summary>
-    /// <exception cref="InvalidInputException"><see cref="ErrorIds.Qcow2LayerUnexpected"/>.</exception>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.ImageLayerUnexpected"/>.</exception>
     public void AttachCipher(SectorCipher cipher)
     {
         Expect(_data.IsEncrypted && !_data.HasCipher, "cipher");
@@ -231,7 +231,7 @@ public sealed class Qcow2Image : IBlockDevice
     {
         if (!expected)
         {
-            throw new InvalidInputException(ErrorIds.Qcow2LayerUnexpected, $"The image's header names no {layer}, or it is attached already.");
+            throw new InvalidInputException(ErrorIds.ImageLayerUnexpected, $"The image's header names no {layer}, or it is attached already.");
         }
     }
 }

@@ -1,7 +1,7 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 
-namespace VmCrypt.Core.Images.Qcow2;
+namespace VmCrypt.Core.Images;
 
 /// <summary>What shows through where the image has nothing: the backing image, then zeros. Owns the backing image once it is attached.</summary>
 /// <param name="path">As the header names it; null if it names none.</param>
@@ -16,7 +16,7 @@ internal sealed class BackingLayer(string? path) : IAsyncDisposable
 
     public void Attach(IBlockDevice device) => _device = device;
 
-    /// <exception cref="MissingException"><see cref="ErrorIds.Qcow2BackingMissing"/>.</exception>
+    /// <exception cref="MissingException"><see cref="ErrorIds.ImageBackingNotAttached"/>.</exception>
     public async ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         int shown = (int)Math.Clamp(Length - offset, 0, buffer.Length);
@@ -28,12 +28,12 @@ internal sealed class BackingLayer(string? path) : IAsyncDisposable
         buffer[shown..].Span.Clear();
     }
 
-    /// <exception cref="MissingException"><see cref="ErrorIds.Qcow2BackingMissing"/>.</exception>
+    /// <exception cref="MissingException"><see cref="ErrorIds.ImageBackingNotAttached"/>.</exception>
     public IAsyncEnumerable<Extent> ExtentsAsync(long offset, long count, CancellationToken cancellationToken) =>
-        Require().ExtentsAsync(offset, count, cancellationToken);
+        count == 0 ? AsyncEnumerable.Empty<Extent>() : Require().ExtentsAsync(offset, count, cancellationToken);
 
     public ValueTask DisposeAsync() => _device?.DisposeAsync() ?? ValueTask.CompletedTask;
 
     private IBlockDevice Require() => _device
-        ?? throw new MissingException(ErrorIds.Qcow2BackingMissing, $"The image needs its backing file '{path}', which was not opened.");
+        ?? throw new MissingException(ErrorIds.ImageBackingNotAttached, $"The image needs its backing file '{path}', which was not opened.");
 }
