@@ -1,5 +1,6 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Nbd;
 

@@ -155,7 +155,7 @@ public abstract class BlockDeviceContract
         int piece = device.Traits.RequiredAlignment > 1 ? device.Traits.RequiredAlignment : 331;
         byte[] model = await ReadAllAsync(device);
         byte[] fresh = Noise(Size, seed: 4);
-        int pieces = 400;
+        int pieces = Math.Min(400, Size / piece);
         fresh.AsSpan(0, pieces * piece).CopyTo(model);
 
         await Parallel.ForAsync(0, pieces, Token, async (i, token) =>

@@ -2,6 +2,7 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Tests.Nbd;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Block.Nbd;
 

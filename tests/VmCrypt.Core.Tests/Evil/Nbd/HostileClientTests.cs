@@ -4,6 +4,7 @@ using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Nbd;
 using VmCrypt.Core.Tests.Nbd;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Evil.Nbd;
 

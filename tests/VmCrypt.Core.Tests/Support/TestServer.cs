@@ -1,9 +1,8 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Nbd;
-using VmCrypt.Core.Tests.Support;
 
-namespace VmCrypt.Core.Tests.Nbd;
+namespace VmCrypt.Core.Tests.Support;
 
 /// <summary>A server of one device on a socket of its own.</summary>
 internal sealed class TestServer : IAsyncDisposable
