@@ -91,8 +91,7 @@ public sealed class ConvertImageCommand : RekeyCmdlet
         CopyResult copied = Run((progress, token) => ImageConversion.ConvertAsync(source.Device, target, plan, passphrase, copying, progress, token));
         Shell.WriteVerbose($"{ByteSize.Format(copied.CopiedBytes)} of data, {ByteSize.Format(copied.ZeroBytes)} of zeros.");
 
-        var options = new DiskOpenOptions { Format = Plain || target.HeaderPath is not null ? DestinationFormat : null, HeaderPath = target.HeaderPath };
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(destination, options, token)));
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(destination, NewImages.OpenOptions(target, plan), token)));
     }
 
     private NewDisk Plan(long size) => new()

@@ -74,7 +74,7 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet
         _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase");
         var target = new DiskTarget { Location = location, HeaderPath = OpenOptions.HeaderPath, Replace = Force };
         Run(token => DiskFile.CreateAsync(target, plan, _newSecret, fill: null, token));
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, OpenOptions, token)));
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, NewImages.OpenOptions(target, plan), token)));
     }
 
     protected override void Dispose(bool disposing)

@@ -178,6 +178,6 @@ public sealed class UnlockImageCommand : SecretCmdlet
         var file = new DiskTarget { Location = target, Replace = Force };
         var plan = new NewDisk { Size = disk.Device.Length, Format = ImageFormat.Raw };
         _ = Run((progress, token) => ImageConversion.ConvertAsync(disk.Device, file, plan, passphrase: null, new CopyOptions(), progress, token));
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(target, new DiskOpenOptions { Format = ImageFormat.Raw }, token)));
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(target, NewImages.OpenOptions(file, plan), token)));
     }
 }

@@ -26,11 +26,12 @@ Describe 'New-EncryptedImage' {
     }
 
     It 'makes a raw disk that cryptsetup opens' -Skip:(-not $hasCryptsetup) {
-        $path = New-TestImage raw.img @{ Format = 'Raw'; Cipher = 'aes-cbc-essiv:sha256'; Hash = 'Sha512' }
+        $image = New-EncryptedImage $TestDrive/raw.img 4MB -Format Raw -Cipher aes-cbc-essiv:sha256 -Hash Sha512 -Passphrase $first @cheap
+        $image.Encryption | Should -Be 'Attached'
+        $image.KeySize | Should -Be 256
         Set-Content $TestDrive/key first -NoNewline
-        /usr/sbin/cryptsetup open --test-passphrase --key-file $TestDrive/key $path
+        /usr/sbin/cryptsetup open --test-passphrase --key-file $TestDrive/key $($image.Path)
         $LASTEXITCODE | Should -Be 0
-        (Get-EncryptedImage $path).KeySize | Should -Be 256
     }
 
     It 'keeps the header apart' {

@@ -7,6 +7,8 @@ namespace VmCrypt.Cli.Help;
 /// <summary>The pages of docs/en-US, as plain text.</summary>
 internal static class HelpText
 {
+    private const int LineWidth = 100;
+
     public static string Version => typeof(HelpText).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     public static string Overview()
@@ -17,57 +19,60 @@ internal static class HelpText
         int width = CommandInfo.All.Max(command => command.Name.Length);
         foreach (CommandInfo command in CommandInfo.All)
         {
-            text.AppendLine($"  {command.Name.PadRight(width)}  {Section(Page(command), "SYNOPSIS")}");
+            text.AppendLine($"  {command.Name.PadRight(width)}  {Synopsis(command)}");
         }
 
         text.AppendLine();
-        text.AppendLine("vmcrypt <Command> -Help tells more about one; -Json, -Verbose and -ErrorAction go with every one.");
+        text.AppendLine("vmcrypt <Command> -Help tells more about one; -Json, -List, -Verbose and -ErrorAction go with every one.");
         text.AppendLine("A secret is given as file:PATH, env:NAME, fd:N or - (standard input), or asked for on the terminal.");
         return text.ToString();
     }
 
+    /// <summary>A command's whole page, without the tables of attributes that are there for PowerShell.</summary>
     public static string Of(CommandInfo command)
     {
         var text = new StringBuilder();
-        bool fenced = false;
-        bool metadata = false;
-        bool started = false;
-        foreach (string line in Page(command).Split('\n'))
+        string? fence = null;
+        foreach (string line in Lines(command).SkipWhile(line => !line.StartsWith('#')))
         {
             if (line.StartsWith("```", StringComparison.Ordinal))
             {
-                fenced = !fenced;
-                metadata = fenced && line == "```yaml";
+                fence = fence is null ? line : null;
             }
-            else if (fenced)
+            else if (fence is null)
             {
-                _ = metadata ? text : text.AppendLine("    " + line);
+                AppendWrapped(text, line.TrimStart('#', ' '));
             }
-            else if (line.StartsWith('#'))
+            else if (fence != "```yaml")
             {
-                started = true;
-                text.AppendLine(line.TrimStart('#', ' '));
-            }
-            else if (started)
-            {
-                text.AppendLine(line);
+                text.AppendLine($"    {line}");
             }
         }
 
         return text.ToString();
     }
 
-    private static string Section(string page, string heading)
+    private static void AppendWrapped(StringBuilder text, string line)
     {
-        string[] lines = page.Split('\n');
-        return lines.SkipWhile(line => line != $"## {heading}").Skip(1).First(line => line.Length > 0);
+        int used = 0;
+        foreach (string word in line.Split(' '))
+        {
+            bool breaks = used > 0 && used + 1 + word.Length > LineWidth;
+            text.Append(used == 0 ? string.Empty : breaks ? Environment.NewLine : " ").Append(word);
+            used = breaks ? word.Length : used + 1 + word.Length;
+        }
+
+        text.AppendLine();
     }
 
-    private static string Page(CommandInfo command)
+    private static string Synopsis(CommandInfo command) =>
+        Lines(command).SkipWhile(line => line != "## SYNOPSIS").Skip(1).First(line => line.Length > 0);
+
+    private static string[] Lines(CommandInfo command)
     {
         using Stream page = typeof(HelpText).Assembly.GetManifestResourceStream("docs/" + command.Name)
             ?? throw new InvalidOperationException($"docs/en-US/{command.Name}.md does not exist.");
         using var reader = new StreamReader(page);
-        return reader.ReadToEnd().ReplaceLineEndings("\n");
+        return reader.ReadToEnd().ReplaceLineEndings("\n").Split('\n');
     }
 }

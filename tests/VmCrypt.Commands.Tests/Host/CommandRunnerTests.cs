@@ -142,6 +142,18 @@ public sealed class CommandRunnerTests : IDisposable
         Assert.Empty(terminal.Printed);
     }
 
+    [Fact]
+    public void Help_is_the_page_without_its_tables()
+    {
+        var terminal = FakeTerminal.Piped();
+
+        Assert.Equal(0, new CommandRunner(terminal, _signals).Run(["get-keyslot", "-?"]));
+        Assert.StartsWith("Get-KeySlot\n\nSYNOPSIS\nLists the key slots", terminal.Printed, StringComparison.Ordinal);
+        Assert.Contains("    Get-KeySlot [-Path] <String[]>", terminal.Printed, StringComparison.Ordinal);
+        Assert.DoesNotContain("Accept pipeline input", terminal.Printed, StringComparison.Ordinal);
+        Assert.All(terminal.Printed.Split('\n').Where(line => !line.StartsWith(' ')), line => Assert.InRange(line.Length, 0, 110));
+    }
+
     private int Run<TCommand>(FakeTerminal terminal, params string[] arguments) =>
         new CommandRunner(terminal, _signals).Run(CommandInfo.Of(typeof(TCommand))!, arguments);
 

@@ -6,20 +6,31 @@ namespace VmCrypt.Commands.Tests.Host;
 /// <summary>A terminal whose user has prepared all answers.</summary>
 internal sealed class FakeTerminal : Terminal
 {
-    private FakeTerminal(TextReader input, StringWriter output, StringWriter error)
-        : base(input, output, error)
-    {
-    }
+    private readonly StringWriter _printed;
 
-    public static FakeTerminal Interactive() => new(TextReader.Null, new StringWriter(), new StringWriter())
+    // Some commands print on another thread than the test's, which reads meanwhile.
+    private FakeTerminal(TextReader input, StringWriter printed)
+        : base(input, TextWriter.Synchronized(printed), new StringWriter()) => _printed = printed;
+
+    public static FakeTerminal Interactive() => new(TextReader.Null, new StringWriter())
     {
         IsInputTerminal = true,
         IsOutputTerminal = true,
     };
 
-    public static FakeTerminal Piped(string input = "") => new(new StringReader(input), new StringWriter(), new StringWriter());
+    public static FakeTerminal Piped(string input = "") => new(new StringReader(input), new StringWriter());
 
-    public string Printed => Output.ToString()!.ReplaceLineEndings("\n");
+    public string Printed
+    {
+        get
+        {
+            // The lock that the synchronized writer takes for each call.
+            lock (Output)
+            {
+                return _printed.ToString().ReplaceLineEndings("\n");
+            }
+        }
+    }
 
     public string Errors => Error.ToString()!.ReplaceLineEndings("\n");
 
