@@ -16,4 +16,10 @@ public static partial class ErrorIds
 
     /// <summary>The text cannot be the name of a VM.</summary>
     public const string UsbVmNameInvalid = nameof(UsbVmNameInvalid);
+
+    /// <summary>A usbredir peer breaks its protocol.</summary>
+    public const string UsbredirInvalid = nameof(UsbredirInvalid);
+
+    /// <summary>A peer of the usbredir proxy cannot be reached, or its address cannot be listened on.</summary>
+    public const string UsbredirUnreachable = nameof(UsbredirUnreachable);
 }

@@ -40,7 +40,7 @@ internal sealed class QmpClient : IQemuMonitor
     /// <param name="patience">For the connection and for each answer.</param>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.MonitorUnreachable"/>, <see cref="ErrorIds.MonitorTimeout"/>, <see cref="ErrorIds.MonitorLost"/>.</exception>
     /// <exception cref="ProtocolException"><see cref="ErrorIds.QmpInvalid"/>.</exception>
-    public static async Task<QmpClient> ConnectAsync(QmpEndpoint endpoint, TimeSpan patience, CancellationToken cancellationToken)
+    public static async Task<QmpClient> ConnectAsync(StreamEndpoint endpoint, TimeSpan patience, CancellationToken cancellationToken)
     {
         Socket socket = endpoint.NewSocket();
         try

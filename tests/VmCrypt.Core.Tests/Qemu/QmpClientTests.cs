@@ -16,7 +16,7 @@ public sealed class QmpClientTests : IAsyncDisposable
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    private QmpEndpoint Endpoint => QmpEndpoint.Parse($"unix:{_qemu.Path}");
+    private StreamEndpoint Endpoint => StreamEndpoint.Parse($"unix:{_qemu.Path}");
 
     public async ValueTask DisposeAsync()
     {
@@ -118,7 +118,7 @@ public sealed class QmpClientTests : IAsyncDisposable
     public async Task Nobody_there_is_said_so()
     {
         var error = await Assert.ThrowsAsync<DeviceFaultException>(
-            () => QmpClient.ConnectAsync(QmpEndpoint.Parse($"unix:{_folder}/none.qmp"), s_patience, Token));
+            () => QmpClient.ConnectAsync(StreamEndpoint.Parse($"unix:{_folder}/none.qmp"), s_patience, Token));
 
         Assert.Equal(ErrorIds.MonitorUnreachable, error.ErrorId);
     }
@@ -131,5 +131,5 @@ public sealed class QmpClientTests : IAsyncDisposable
     [InlineData("tcp::4444")]
     [InlineData("vm01")]
     public void Refuses_addresses_that_name_no_socket(string text) =>
-        Assert.Equal(ErrorIds.MonitorEndpointInvalid, Assert.Throws<InvalidInputException>(() => QmpEndpoint.Parse(text)).ErrorId);
+        Assert.Equal(ErrorIds.MonitorEndpointInvalid, Assert.Throws<InvalidInputException>(() => StreamEndpoint.Parse(text)).ErrorId);
 }

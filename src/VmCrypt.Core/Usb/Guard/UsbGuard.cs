@@ -10,7 +10,7 @@ namespace VmCrypt.Core.Usb.Guard;
 public sealed record UsbGuardSources
 {
     /// <summary>Monitors of QEMU, whether or not their VMs run yet.</summary>
-    public IReadOnlyList<QmpEndpoint> Monitors { get; init; } = [];
+    public IReadOnlyList<StreamEndpoint> Monitors { get; init; } = [];
 
     /// <summary>Folders whose sockets (*.qmp, *.sock) are monitors; they come and go.</summary>
     public IReadOnlyList<string> Folders { get; init; } = [];
@@ -115,7 +115,7 @@ public sealed class UsbGuard : IAsyncDisposable
     private async Task LookAsync()
     {
         TellOfFaults();
-        foreach (QmpEndpoint monitor in _sources.Monitors)
+        foreach (StreamEndpoint monitor in _sources.Monitors)
         {
             Guard(VmEndpoint.OfQmp(monitor, _context.Options.Patience));
         }
@@ -134,7 +134,7 @@ public sealed class UsbGuard : IAsyncDisposable
         {
             foreach (string socket in Directory.EnumerateFiles(folder).Where(file => Path.GetExtension(file) is ".qmp" or ".sock"))
             {
-                Guard(VmEndpoint.OfQmp(QmpEndpoint.Parse($"unix:{socket}"), _context.Options.Patience));
+                Guard(VmEndpoint.OfQmp(StreamEndpoint.Parse($"unix:{socket}"), _context.Options.Patience));
             }
         }
 

@@ -17,7 +17,7 @@ internal sealed record VmEndpoint(string Key, Func<CancellationToken, Task<IQemu
     /// <summary>Where QEMU's log goes already; null where it may be moved.</summary>
     public string? LogFile { get; init; }
 
-    public static VmEndpoint OfQmp(QmpEndpoint endpoint, TimeSpan patience) =>
+    public static VmEndpoint OfQmp(StreamEndpoint endpoint, TimeSpan patience) =>
         new(endpoint.Text, async cancellationToken => await QmpClient.ConnectAsync(endpoint, patience, cancellationToken));
 
     public static VmEndpoint OfLibvirt(LibvirtHost host, LibvirtDomain domain) =>

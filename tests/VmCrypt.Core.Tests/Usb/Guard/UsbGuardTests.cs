@@ -290,7 +290,7 @@ public sealed class UsbGuardTests : IAsyncLifetime
     private void Start(UsbGuardOptions? options = null)
     {
         options = (options ?? new UsbGuardOptions()) with { TraceFolder = Path.Combine(_folder, "trace") };
-        _guard = new UsbGuard(_policy, new UsbGuardSources { Monitors = [QmpEndpoint.Parse($"unix:{_qemu.Path}")] }, options, _events.Enqueue);
+        _guard = new UsbGuard(_policy, new UsbGuardSources { Monitors = [StreamEndpoint.Parse($"unix:{_qemu.Path}")] }, options, _events.Enqueue);
     }
 
     private Task Allow(string rule) => _store.ChangeAsync("vm01", rules => [.. rules, UsbRuleText.Parse(rule)], Token);

@@ -5,10 +5,10 @@ using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Qemu;
 
-/// <summary>Where a stream socket is: <c>unix:/run/vm01.qmp</c> or <c>tcp:127.0.0.1:4444</c>.</summary>
-public sealed record QmpEndpoint
+/// <summary>Where a stream socket of QEMU or a peer of it is: <c>unix:/run/vm01.qmp</c> or <c>tcp:127.0.0.1:4444</c>.</summary>
+public sealed record StreamEndpoint
 {
-    private QmpEndpoint(string text, EndPoint address)
+    private StreamEndpoint(string text, EndPoint address)
     {
         Text = text;
         Address = address;
@@ -19,11 +19,11 @@ public sealed record QmpEndpoint
     internal EndPoint Address { get; }
 
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.MonitorEndpointInvalid"/>.</exception>
-    public static QmpEndpoint Parse(string text)
+    public static StreamEndpoint Parse(string text)
     {
         if (text.StartsWith("unix:", StringComparison.Ordinal) && text.Length is > 5 and <= 5 + 107)
         {
-            return new QmpEndpoint(text, new UnixDomainSocketEndPoint(text[5..]));
+            return new StreamEndpoint(text, new UnixDomainSocketEndPoint(text[5..]));
         }
 
         int colon = text.LastIndexOf(':');
@@ -31,7 +31,7 @@ public sealed record QmpEndpoint
             && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port))
         {
             string host = text[4..colon].Trim('[', ']');
-            return new QmpEndpoint(text, IPAddress.TryParse(host, out IPAddress? address) ? new IPEndPoint(address, port) : new DnsEndPoint(host, port));
+            return new StreamEndpoint(text, IPAddress.TryParse(host, out IPAddress? address) ? new IPEndPoint(address, port) : new DnsEndPoint(host, port));
         }
 
         throw new InvalidInputException(ErrorIds.MonitorEndpointInvalid,
@@ -43,4 +43,23 @@ public sealed record QmpEndpoint
     internal Socket NewSocket() => Address is UnixDomainSocketEndPoint
         ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
         : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
+    /// <summary>Takes away the file of a unix socket that nobody listens on any more; whoever still does keeps it.</summary>
+    internal void RemoveStale()
+    {
+        if (Address is not UnixDomainSocketEndPoint || !File.Exists(Text[5..]))
+        {
+            return;
+        }
+
+        using Socket probe = NewSocket();
+        try
+        {
+            probe.Connect(Address);
+        }
+        catch (SocketException)
+        {
+            File.Delete(Text[5..]);
+        }
+    }
 }
