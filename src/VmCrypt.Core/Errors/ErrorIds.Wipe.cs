@@ -34,4 +34,34 @@ public static partial class ErrorIds
 
     /// <summary>The target carries the running system.</summary>
     public const string WipeTargetIsSystemDisk = nameof(WipeTargetIsSystemDisk);
+
+    /// <summary>A file is no wipe journal, or was changed or torn.</summary>
+    public const string WipeJournalDamaged = nameof(WipeJournalDamaged);
+
+    /// <summary>A wipe journal was sealed under the key of another host or user.</summary>
+    public const string WipeJournalKeyWrong = nameof(WipeJournalKeyWrong);
+
+    /// <summary>A wipe journal belongs to another target.</summary>
+    public const string WipeJournalForeign = nameof(WipeJournalForeign);
+
+    /// <summary>A wipe of the target with other settings was begun and not finished.</summary>
+    public const string WipeJournalPending = nameof(WipeJournalPending);
+
+    /// <summary>No journal tells of a wipe to go on with.</summary>
+    public const string WipeJournalMissing = nameof(WipeJournalMissing);
+
+    /// <summary>No wipe policy is stored for the VM.</summary>
+    public const string WipePolicyMissing = nameof(WipePolicyMissing);
+
+    /// <summary>The wipe policy allows neither erasing nor (or not asked for) deleting.</summary>
+    public const string WipeNotAllowed = nameof(WipeNotAllowed);
+
+    /// <summary>The wipe policy requires another standard.</summary>
+    public const string WipeStandardNotAllowed = nameof(WipeStandardNotAllowed);
+
+    /// <summary>The wipe policy wants a second confirmation.</summary>
+    public const string WipeConfirmationMissing = nameof(WipeConfirmationMissing);
+
+    /// <summary>Other images are built on the file.</summary>
+    public const string WipeTargetIsBacking = nameof(WipeTargetIsBacking);
 }

@@ -65,6 +65,12 @@ public enum FindingKind
     /// <summary>Files that belong to the disk and were not wiped with it.</summary>
     NotIncluded,
 
+    /// <summary>The bytes were not overwritten at all.</summary>
+    NotErased,
+
+    /// <summary>The audit log does not tell of the result.</summary>
+    AuditIncomplete,
+
     /// <summary>The run ended with an error.</summary>
     Error,
 }

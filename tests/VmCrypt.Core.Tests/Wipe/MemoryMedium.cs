@@ -58,8 +58,8 @@ internal sealed class MemoryMedium(byte[] bytes, params ByteRange[] ranges) : IW
         return ValueTask.CompletedTask;
     }
 
-    public WipeRun Run(PassSequence passes, RunOptions? options = null) =>
-        new(this, passes, options ?? new RunOptions { SaveEvery = TimeSpan.Zero }, this, TimeProvider.System);
+    public WipeRun Run(PassSequence passes, RunOptions? options = null, RunState? from = null) =>
+        new(this, passes, options ?? new RunOptions { SaveEvery = TimeSpan.Zero }, this, TimeProvider.System, from);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -25,7 +25,7 @@ public sealed class WipeRunTests
         var order = new List<string>();
 
         WipeRun run = medium.Run(passes, new RunOptions { Verify = VerifyMode.AllPasses });
-        await run.RunAsync(new RunState(), new Listener(progress => order.Add(progress.Activity)), s_ct);
+        await run.RunAsync(new Listener(progress => order.Add(progress.Activity)), s_ct);
 
         Assert.Equal(medium.Bytes, Content(passes, passes.Count, small));
         Assert.All(counts, count => Assert.Equal(passes.Count, count));
@@ -43,7 +43,7 @@ public sealed class WipeRunTests
         using PassSequence passes = MemoryMedium.Sequence("DoD");
         var medium = new MemoryMedium([.. before], new ByteRange(4096, 8192), new ByteRange((1 << 20) - 4096, 12288), new ByteRange(4 << 20, 4096));
 
-        await medium.Run(passes).RunAsync(new RunState(), null, s_ct);
+        await medium.Run(passes).RunAsync(null, s_ct);
 
         byte[] expected = before;
         byte[] content = Content(passes, 3, Length);
@@ -86,7 +86,7 @@ public sealed class WipeRunTests
             left = random.Next(1, 8);
             try
             {
-                await medium.Run(passes, new RunOptions { Verify = VerifyMode.AllPasses, SaveEvery = TimeSpan.Zero }).RunAsync(medium.Saved, null, s_ct);
+                await medium.Run(passes, new RunOptions { Verify = VerifyMode.AllPasses, SaveEvery = TimeSpan.Zero }, medium.Saved).RunAsync(null, s_ct);
             }
             catch (DeviceFaultException fault)
             {
@@ -118,7 +118,7 @@ public sealed class WipeRunTests
         };
 
         WipeRun run = medium.Run(passes, new RunOptions { SaveEvery = TimeSpan.FromHours(1) });
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.RunAsync(new RunState(), null, stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.RunAsync(null, stop.Token));
 
         long position = medium.Saved.Position;
         Assert.InRange(position, 1, Length - 1);
@@ -135,7 +135,7 @@ public sealed class WipeRunTests
         var medium = new MemoryMedium([.. before]) { Writing = BadSectors.At(bad) };
 
         WipeRun run = medium.Run(passes, new RunOptions { Verify = VerifyMode.None });
-        await run.RunAsync(new RunState(), null, s_ct);
+        await run.RunAsync(null, s_ct);
 
         byte[] expected = Content(passes, 3, Length);
         foreach (ByteRange range in bad)
@@ -165,7 +165,7 @@ public sealed class WipeRunTests
         };
 
         WipeRun run = medium.Run(passes);
-        await run.RunAsync(new RunState(), null, s_ct);
+        await run.RunAsync(null, s_ct);
 
         Assert.Equal(new byte[Length], medium.Bytes);
         Assert.Empty(run.State.Unwritable.Ranges);
@@ -178,7 +178,7 @@ public sealed class WipeRunTests
         using PassSequence passes = MemoryMedium.Sequence("Zero");
         var medium = new MemoryMedium([], new ByteRange(0, large)) { Writing = BadSectors.At(new ByteRange(0, large)) };
 
-        var error = await Assert.ThrowsAsync<DeviceFaultException>(() => medium.Run(passes, new RunOptions { MaxBadBytes = 1 << 18 }).RunAsync(new RunState(), null, s_ct));
+        var error = await Assert.ThrowsAsync<DeviceFaultException>(() => medium.Run(passes, new RunOptions { MaxBadBytes = 1 << 18 }).RunAsync(null, s_ct));
 
         Assert.Equal(ErrorIds.WipeMediumFailing, error.ErrorId);
     }
@@ -205,7 +205,7 @@ public sealed class WipeRunTests
         };
 
         WipeRun run = medium.Run(passes);
-        await run.RunAsync(new RunState(), null, s_ct);
+        await run.RunAsync(null, s_ct);
 
         Assert.Equal([new ByteRange(4096, 512)], run.State.Unreadable.Ranges);
         Assert.Equal([new ByteRange(69_632, 512), new ByteRange(Length - 512, 512)], run.State.Mismatched.Ranges);
@@ -220,7 +220,7 @@ public sealed class WipeRunTests
         var medium = new MemoryMedium(bytes) { Reading = _ => Array.Clear(bytes) };
 
         WipeRun run = medium.Run(passes);
-        await run.RunAsync(new RunState(), null, s_ct);
+        await run.RunAsync(null, s_ct);
 
         Assert.Equal(Length, run.State.Mismatched.Bytes);
         Assert.InRange(run.State.Mismatched.Ranges.Length, 1, Defects.MaxListed);
@@ -243,12 +243,13 @@ public sealed class WipeRunTests
             },
         };
 
-        await medium.Run(passes, new RunOptions { Verify = VerifyMode.Sample }).RunAsync(new RunState(), null, s_ct);
+        WipeRun run = medium.Run(passes, new RunOptions { Verify = VerifyMode.Sample });
+        await run.RunAsync(null, s_ct);
 
         Assert.Contains(0, read);
         Assert.Contains(chunks - 1, read);
         Assert.InRange(read.Count, 8, 40);
-        Assert.Equal((long)read.Count << 20, medium.Saved.Passes[0].VerifiedBytes);
+        Assert.Equal((long)read.Count << 20, run.State.Passes[0].VerifiedBytes);
     }
 
     [Fact]
@@ -267,7 +268,7 @@ public sealed class WipeRunTests
             },
         };
 
-        var error = await Assert.ThrowsAsync<DeviceFaultException>(() => medium.Run(passes).RunAsync(new RunState(), null, s_ct));
+        var error = await Assert.ThrowsAsync<DeviceFaultException>(() => medium.Run(passes).RunAsync(null, s_ct));
 
         Assert.Equal(ErrorIds.WipeTargetChanged, error.ErrorId);
     }
@@ -279,7 +280,7 @@ public sealed class WipeRunTests
         var medium = new MemoryMedium(Garbage(Length)) { Saving = () => throw new DeviceFaultException(ErrorIds.DiskFull, "Full.") };
 
         WipeRun run = medium.Run(passes);
-        await run.RunAsync(new RunState(), null, s_ct);
+        await run.RunAsync(null, s_ct);
 
         Assert.Equal(new byte[Length], medium.Bytes);
         Assert.Equal(ErrorIds.DiskFull, run.LedgerFault!.ErrorId);
@@ -292,7 +293,7 @@ public sealed class WipeRunTests
         var medium = new MemoryMedium(Garbage(Length));
 
         WipeRun run = medium.Run(passes, new RunOptions { Verify = VerifyMode.None, BytesPerSecond = 10 << 20 });
-        await run.RunAsync(new RunState(), null, s_ct);
+        await run.RunAsync(null, s_ct);
 
         // Five chunks of a tenth of a second each, of which the first four start together at the earliest moment their turn comes.
         Assert.InRange(run.State.Passes[0].WriteSeconds, 0.35, 5);

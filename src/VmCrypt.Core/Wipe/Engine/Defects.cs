@@ -36,6 +36,9 @@ internal sealed class Defects(string what, DefectList known, long limit)
         }
     }
 
+    /// <summary>All of the range is listed.</summary>
+    public bool Covers(ByteRange range) => List.Ranges.Any(known => known.Offset <= range.Offset && known.End >= range.End);
+
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.WipeMediumFailing"/>.</exception>
     public void Add(ByteRange range)
     {

@@ -39,6 +39,9 @@ internal sealed record RunState
     /// <summary>Up to here the pass is on the medium, or verified.</summary>
     public long Position { get; init; }
 
+    /// <summary>How often the wipe was interrupted and went on.</summary>
+    public int Resumes { get; init; }
+
     /// <summary>The passes begun, in order.</summary>
     public ImmutableArray<PassReport> Passes { get; init; } = [];
 

@@ -33,14 +33,16 @@ internal sealed record RunOptions
 /// written <em>before</em> that flush is saved; at the end the target is flushed and, where asked for, read back. A crash in
 /// between repeats at most the bytes since the last save, with the same content.
 /// </remarks>
-internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOptions options, IRunLedger ledger, TimeProvider clock)
+/// <param name="from">Where the run before this one has stopped.</param>
+internal sealed class WipeRun(
+    IWipeMedium medium, PassSequence passes, RunOptions options, IRunLedger ledger, TimeProvider clock, RunState? from = null)
 {
     private readonly Throttle _throttle = new(options.BytesPerSecond, clock);
     private readonly SampleChoice _sample = new(passes.SampleKey);
-    private RunState _state = new();
-    private Defects _unwritable = null!;
-    private Defects _unreadable = null!;
-    private Defects _mismatched = null!;
+    private readonly Defects _unwritable = new("cannot be written", from?.Unwritable ?? DefectList.None, options.MaxBadBytes);
+    private readonly Defects _unreadable = new("cannot be read", from?.Unreadable ?? DefectList.None, options.MaxBadBytes);
+    private readonly Defects _mismatched = new("holds other bytes than were written", from?.Mismatched ?? DefectList.None, long.MaxValue);
+    private RunState _state = from ?? new RunState();
     private int _saving;
     private long _saved;
     private long _segment;
@@ -52,12 +54,9 @@ internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOption
     /// <summary>The state could not be saved at least once.</summary>
     public VmCryptException? LedgerFault { get; private set; }
 
-    public async Task RunAsync(RunState from, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    public async Task RunAsync(IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
-        _state = from;
-        _unwritable = new Defects("cannot be written", from.Unwritable, options.MaxBadBytes);
-        _unreadable = new Defects("cannot be read", from.Unreadable, options.MaxBadBytes);
-        _mismatched = new Defects("holds other bytes than were written", from.Mismatched, long.MaxValue);
+        _saved = clock.GetTimestamp();
         while (_state.Pass <= passes.Count)
         {
             if (!_state.Verifying)
@@ -92,7 +91,7 @@ internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOption
         bool verify = MustVerify(number);
         Finish(verify);
         _state = _state with { Pass = verify ? number : number + 1, Verifying = verify, Position = 0 };
-        await SaveAsync(cancellationToken);
+        await SaveIfDueAsync(cancellationToken);
     }
 
     private async Task VerifyAsync(IProgress<JobProgress>? progress, CancellationToken cancellationToken)
@@ -105,14 +104,14 @@ internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOption
         long before = _state.Position;
         await PumpAsync(
             chunks,
-            () => new VerifyWorker(medium, passes.Open(number), _throttle, _unreadable, _mismatched),
+            () => new VerifyWorker(medium, passes.Open(number), _throttle, _unwritable, _unreadable, _mismatched),
             new RunMeter(progress, $"Pass {number} of {passes.Count}: verifying {passes.Describe(number)}", before, before + chunks.Sum(chunk => (long)chunk.Length)),
             cancellationToken);
 
         medium.CheckUnchanged();
         Finish(verify: false);
         _state = _state with { Pass = number + 1, Verifying = false, Position = 0 };
-        await SaveAsync(cancellationToken);
+        await SaveIfDueAsync(cancellationToken);
     }
 
     private IEnumerable<Chunk> Chunks() => medium.Map.ChunksFrom(_state.Position, ChunkPump.ChunkSize);
@@ -122,7 +121,6 @@ internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOption
         using IEnumerator<Chunk> source = chunks.GetEnumerator();
         var frontier = new Frontier(source, _state.Position, ChunkPump.Workers);
         _segment = clock.GetTimestamp();
-        _saved = _segment;
         _atSegment = _state.Passes[^1];
         using var pump = new ChunkPump(frontier, options.Idle, cancellationToken);
         try
@@ -142,7 +140,7 @@ internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOption
     private async ValueTask AdvancedAsync(RunMeter meter, int count, long safe, CancellationToken cancellationToken)
     {
         meter.Add(count);
-        if (clock.GetElapsedTime(Interlocked.Read(ref _saved)) < options.SaveEvery || Interlocked.CompareExchange(ref _saving, 1, 0) != 0)
+        if (!IsSaveDue || Interlocked.CompareExchange(ref _saving, 1, 0) != 0)
         {
             return;
         }
@@ -150,7 +148,6 @@ internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOption
         try
         {
             await CheckpointAsync(safe, meter.Done, cancellationToken);
-            Interlocked.Exchange(ref _saved, clock.GetTimestamp());
         }
         finally
         {
@@ -171,8 +168,14 @@ internal sealed class WipeRun(IWipeMedium medium, PassSequence passes, RunOption
         await SaveAsync(cancellationToken);
     }
 
+    private bool IsSaveDue => clock.GetElapsedTime(Interlocked.Read(ref _saved)) >= options.SaveEvery;
+
+    // A short wipe never gets as far as a save, and leaves no journal behind.
+    private ValueTask SaveIfDueAsync(CancellationToken cancellationToken) => IsSaveDue ? SaveAsync(cancellationToken) : ValueTask.CompletedTask;
+
     private async ValueTask SaveAsync(CancellationToken cancellationToken)
     {
+        Interlocked.Exchange(ref _saved, clock.GetTimestamp());
         try
         {
             await ledger.SaveAsync(State, cancellationToken);

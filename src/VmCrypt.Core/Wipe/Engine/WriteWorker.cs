@@ -41,7 +41,9 @@ internal sealed class WriteWorker(IWipeMedium medium, PassContent content, Throt
 }
 
 /// <summary>Reads a pass back and compares; what cannot be read, and what differs, is narrowed down to units and listed.</summary>
-internal sealed class VerifyWorker(IWipeMedium medium, PassContent content, Throttle throttle, Defects unreadable, Defects mismatched) : IChunkWorker
+/// <param name="unwritable">Of these nobody expects that they verify.</param>
+internal sealed class VerifyWorker(
+    IWipeMedium medium, PassContent content, Throttle throttle, Defects unwritable, Defects unreadable, Defects mismatched) : IChunkWorker
 {
     private readonly AlignedBuffer _buffer = new(ChunkPump.ChunkSize);
 
@@ -86,10 +88,28 @@ internal sealed class VerifyWorker(IWipeMedium medium, PassContent content, Thro
             }
             while (at < bytes.Length && Differs(offset + at, bytes[at..]));
 
-            mismatched.Add(new ByteRange(offset + start, at - start));
+            Report(new ByteRange(offset + start, at - start));
         }
     }
 
     private bool Differs(long offset, ReadOnlySpan<byte> bytes) =>
         content.FirstDifference(offset, bytes[..Math.Min(medium.Unit, bytes.Length)]) >= 0;
+
+    private void Report(ByteRange range)
+    {
+        if (unwritable.List.Bytes == 0)
+        {
+            mismatched.Add(range);
+            return;
+        }
+
+        for (long at = range.Offset; at < range.End; at += medium.Unit)
+        {
+            var unit = new ByteRange(at, Math.Min(medium.Unit, range.End - at));
+            if (!unwritable.Covers(unit))
+            {
+                mismatched.Add(unit);
+            }
+        }
+    }
 }

@@ -43,8 +43,8 @@ public sealed record DiskFacts
     internal static DiskFacts? Of((uint Major, uint Minor) device, string sys = "/sys")
     {
         string link = Path.Combine(sys, "dev", "block", $"{device.Major}:{device.Minor}");
-        string? folder = new DirectoryInfo(link).ResolveLinkTarget(returnFinalTarget: true)?.FullName;
-        return folder is not null && Directory.Exists(folder) ? Read(folder, sys) : null;
+        string? folder = Directory.Exists(link) ? new DirectoryInfo(link).ResolveLinkTarget(returnFinalTarget: true)?.FullName : null;
+        return folder is null ? null : Read(folder, sys);
     }
 
     private static DiskFacts Read(string folder, string sys)

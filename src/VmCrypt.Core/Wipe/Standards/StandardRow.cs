@@ -17,7 +17,7 @@ internal sealed record StandardRow
 
     public bool CryptoErase { get; set; }
 
-    public VerifyMode Verify { get; set; }
+    public VerifyMode Verify { get; set; } = VerifyMode.LastPass;
 
     public ShuffleRow? Shuffle { get; set; }
 

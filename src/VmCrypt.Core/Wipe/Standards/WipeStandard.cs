@@ -82,6 +82,19 @@ public sealed record WipeStandard
             ? this
             : this with { Passes = [.. Passes, WipePass.Zeros] };
 
+    internal StandardRow ToRow() => new()
+    {
+        Name = Name,
+        Aliases = [.. Aliases],
+        Title = Title,
+        Passes = [.. Passes.Select(pass => pass.ToString())],
+        CryptoErase = CryptoErase,
+        Verify = Verify,
+        Shuffle = Shuffle is var (first, last) ? new ShuffleRow(first, last) : null,
+        Origin = Origin,
+        Notes = Notes,
+    };
+
     private static WipePass ParsePass(string standard, string text, int number)
     {
         WipePass pass = WipePass.TryParse(text)

@@ -90,17 +90,16 @@ internal sealed class FileTarget : WipeTarget
         }
     }
 
-    public override async ValueTask<IReadOnlyList<WipeFinding>> FinishAsync(CancellationToken cancellationToken)
+    public override IReadOnlyList<WipeFinding> Compare() => OperatingSystem.IsLinux() && _extents is not null ? [.. Compare(_extents)] : [];
+
+    public override async ValueTask RestoreAsync(CancellationToken cancellationToken)
     {
-        IReadOnlyList<WipeFinding> findings = OperatingSystem.IsLinux() && _extents is not null ? [.. Compare(_extents)] : [];
         if (_device.Length != _length)
         {
             await _device.SetLengthAsync(_length, cancellationToken);
             _expectedLength = _length;
+            await _device.FlushAsync(cancellationToken);
         }
-
-        await _device.FlushAsync(cancellationToken);
-        return findings;
     }
 
     public override ValueTask BypassCacheAsync(CancellationToken cancellationToken)

@@ -23,7 +23,7 @@ internal static class TargetGuard
                 $"'{path}' is a symbolic link to '{target}'; name that file, or allow links.");
         }
 
-        if (OperatingSystem.IsLinux() && FileStatus.Of(path) is { } status)
+        if (OperatingSystem.IsLinux() && FileStatus.Of(path) is { Kind: FileStatus.FileKind.Regular } status)
         {
             CheckFile(path, status, allowLinks);
         }

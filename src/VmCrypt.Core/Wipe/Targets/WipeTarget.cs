@@ -27,8 +27,11 @@ internal abstract class WipeTarget : IWipeMedium
     /// <summary>The first change: makes the whole of the last block writable.</summary>
     public virtual ValueTask PrepareAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-    /// <summary>Compares with before and undoes <see cref="PrepareAsync"/>.</summary>
-    public virtual ValueTask<IReadOnlyList<WipeFinding>> FinishAsync(CancellationToken cancellationToken) => new([]);
+    /// <summary>Compares with before, once all passes are through.</summary>
+    public virtual IReadOnlyList<WipeFinding> Compare() => [];
+
+    /// <summary>Undoes <see cref="PrepareAsync"/>; also where the wipe has stopped.</summary>
+    public virtual ValueTask RestoreAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     public abstract ValueTask BypassCacheAsync(CancellationToken cancellationToken);
 

@@ -1,0 +1,89 @@
+using System.Collections.Concurrent;
+using VmCrypt.Core.Block.Local;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Stack;
+using VmCrypt.Core.Wipe.Medium;
+using VmCrypt.Core.Wipe.Targets;
+
+namespace VmCrypt.Core.Wipe;
+
+/// <summary>Which images of a folder are built on which; each folder is looked through once.</summary>
+internal sealed class ImageRelations
+{
+    // A folder with more files than this is no folder of disks.
+    private const int MaxFiles = 100_000;
+
+    private static readonly byte[] s_qcowMagic = [0x51, 0x46, 0x49, 0xFB];
+
+    private readonly ConcurrentDictionary<string, Lazy<Task<ILookup<string, string>>>> _folders = new(StringComparer.Ordinal);
+
+    /// <exception cref="RefusedException"><see cref="ErrorIds.WipeTargetIsBacking"/>, unless forced.</exception>
+    public async Task RequireNoDependantsAsync(WipeRequest request, CancellationToken cancellationToken)
+    {
+        if (request.Force || TargetOpener.KindOf(request.Path) != TargetKind.File || !File.Exists(request.Path))
+        {
+            return;
+        }
+
+        string path = Path.GetFullPath(request.Path);
+        string folder = Path.GetDirectoryName(path)!;
+        ILookup<string, string> users = await _folders.GetOrAdd(
+            folder, name => new(() => Task.Run(() => ScanAsync(name, CancellationToken.None), CancellationToken.None))).Value.WaitAsync(cancellationToken);
+        // A dependant that has been wiped or deleted since the scan depends on nothing any more.
+        string[] living = [.. users[path].Where(StartsAsQcow)];
+        if (living.Length > 0)
+        {
+            throw new RefusedException(ErrorIds.WipeTargetIsBacking,
+                $"'{path}' is the backing or data file of {string.Join(", ", living.Take(3))}{(living.Length > 3 ? $" and {living.Length - 3} more" : string.Empty)}; force the wipe to destroy those, too.");
+        }
+    }
+
+    private static async Task<ILookup<string, string>> ScanAsync(string folder, CancellationToken cancellationToken)
+    {
+        var edges = new List<(string Used, string User)>();
+        foreach (string file in Directory.EnumerateFiles(folder).Take(MaxFiles).Where(StartsAsQcow))
+        {
+            foreach (string used in await ReferencesAsync(file, cancellationToken))
+            {
+                edges.Add((Path.GetFullPath(used, folder), file));
+            }
+        }
+
+        return edges.ToLookup(edge => edge.Used, edge => edge.User, StringComparer.Ordinal);
+    }
+
+    // An image that cannot be described, because it is damaged or unknown, says nothing about others.
+    private static async Task<IEnumerable<string>> ReferencesAsync(string file, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var options = new DiskOpenOptions { HeadersOnly = true, ForceShare = true };
+            ImageDescription image = await ImageInspector.DescribeAsync(DiskLocation.Parse(file), options, cancellationToken);
+            return new[] { image.Qcow2?.Backing?.Path, image.Qcow2?.DataFile }.OfType<string>().Where(name => !name.StartsWith("json:", StringComparison.Ordinal));
+        }
+        catch (VmCryptException)
+        {
+            return [];
+        }
+    }
+
+    private static bool StartsAsQcow(string file)
+    {
+        try
+        {
+            // Opening a pipe waits for its other end.
+            if (FilePlatform.Current.KindOf(file) != PathKind.File)
+            {
+                return false;
+            }
+
+            using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            byte[] start = new byte[s_qcowMagic.Length];
+            return stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.AsSpan().SequenceEqual(s_qcowMagic);
+        }
+        catch (Exception unreadable) when (IOFaults.Is(unreadable) || unreadable is VmCryptException)
+        {
+            return false;
+        }
+    }
+}

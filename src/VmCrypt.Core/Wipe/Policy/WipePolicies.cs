@@ -1,0 +1,83 @@
+using System.IO.Enumeration;
+using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Wipe.Standards;
+using VmCrypt.Core.Wipe.Targets;
+
+namespace VmCrypt.Core.Wipe.Policy;
+
+/// <summary>What the policy makes of a request.</summary>
+/// <param name="DeleteOnly">Erasing is not allowed, deleting is, and was asked for.</param>
+/// <param name="Standard">The standard to wipe with.</param>
+public sealed record PolicyDecision(bool DeleteOnly, WipeStandard Standard);
+
+/// <summary>The permission table of this host. Where it says nothing, everything is allowed; it never allows more than it says.</summary>
+public sealed class WipePolicies(ConfigurationFolder folder)
+{
+    public const string FileName = "wipe-policy.json";
+
+    private readonly JsonStore<WipePolicyTable> _store = new(folder, FileName, WipePolicyContext.Default.WipePolicyTable);
+
+    public async Task<IReadOnlyList<WipePolicy>> ListAsync(CancellationToken cancellationToken) =>
+        (await _store.ReadAsync(cancellationToken)).Policies;
+
+    /// <summary>Adds the policy of a VM or replaces it.</summary>
+    public Task SetAsync(WipePolicy policy, CancellationToken cancellationToken) => _store.UpdateAsync(
+        table => table with { Policies = [.. Others(table, policy.VM).Append(policy).OrderBy(other => other.VM, StringComparer.OrdinalIgnoreCase)] },
+        cancellationToken);
+
+    /// <exception cref="MissingException"><see cref="ErrorIds.WipePolicyMissing"/>.</exception>
+    public Task RemoveAsync(string vm, CancellationToken cancellationToken) => _store.UpdateAsync(
+        table => Others(table, vm).ToArray() is var others && others.Length < table.Policies.Length
+            ? table with { Policies = others }
+            : throw new MissingException(ErrorIds.WipePolicyMissing, $"There is no wipe policy for the VM '{vm}'."),
+        cancellationToken);
+
+    /// <summary>Deep erase if allowed, else plain delete if allowed and asked for, else refused.</summary>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.WipeNotAllowed"/>, <see cref="ErrorIds.WipeStandardNotAllowed"/>,
+    /// <see cref="ErrorIds.WipeConfirmationMissing"/>.</exception>
+    public async Task<PolicyDecision> DecideAsync(WipeRequest request, WipeStandards standards, CancellationToken cancellationToken)
+    {
+        WipePolicy[] policies = [.. Applying(await ListAsync(cancellationToken), request)];
+        string whose = request.VM ?? request.Path;
+        if (!policies.All(policy => policy.DeepErase))
+        {
+            return policies.All(policy => policy.Erase) && request.After == AfterWipe.Delete
+                ? new PolicyDecision(DeleteOnly: true, standards["Zero"])
+                : throw new RefusedException(ErrorIds.WipeNotAllowed, $"The wipe policy of this host does not allow '{whose}' to be erased.");
+        }
+
+        WipeStandard standard = StandardOf(policies, request, standards);
+        if (policies.FirstOrDefault(policy => policy.SecondConfirmation) is { } cautious && !request.SecondConfirmation)
+        {
+            throw new RefusedException(ErrorIds.WipeConfirmationMissing,
+                $"The wipe policy of '{cautious.VM}' wants a second confirmation: name the VM once more.");
+        }
+
+        return new PolicyDecision(DeleteOnly: false, standard);
+    }
+
+    /// <summary>Every policy that speaks of the request; the strictest of them counts. The one for every VM only where no other does.</summary>
+    internal static IEnumerable<WipePolicy> Applying(IReadOnlyList<WipePolicy> policies, WipeRequest request)
+    {
+        WipePolicy[] own = [.. policies.Where(policy => policy.VM != WipePolicy.EveryVM && SpeaksOf(policy, request))];
+        return own.Length > 0 ? own : policies.Where(policy => policy.VM == WipePolicy.EveryVM);
+    }
+
+    private static bool SpeaksOf(WipePolicy policy, WipeRequest request) =>
+        string.Equals(policy.VM, request.VM, StringComparison.OrdinalIgnoreCase)
+        || policy.Disks.Any(disk => FileSystemName.MatchesSimpleExpression(disk, TargetOpener.FullPath(request.Path), ignoreCase: OperatingSystem.IsWindows()));
+
+    private static WipeStandard StandardOf(WipePolicy[] policies, WipeRequest request, WipeStandards standards)
+    {
+        string[] required = [.. policies.Select(policy => policy.RequiredStandard).OfType<string>().Distinct(StringComparer.OrdinalIgnoreCase)];
+        WipeStandard standard = request.Standard ?? standards[required.FirstOrDefault() ?? "Zero"];
+        return required.All(standard.IsNamed)
+            ? standard
+            : throw new RefusedException(ErrorIds.WipeStandardNotAllowed,
+                $"The wipe policy of this host wants the standard {string.Join(" and ", required)} here, not {standard.Name}.");
+    }
+
+    private static IEnumerable<WipePolicy> Others(WipePolicyTable table, string vm) =>
+        table.Policies.Where(policy => !string.Equals(policy.VM, vm, StringComparison.OrdinalIgnoreCase));
+}

@@ -1,0 +1,63 @@
+using VmCrypt.Core.Wipe.Standards;
+
+namespace VmCrypt.Core.Wipe;
+
+/// <summary>What becomes of a target whose bytes are gone.</summary>
+public enum AfterWipe
+{
+    Keep,
+
+    /// <summary>A file is renamed to a random name and deleted, the folder flushed after each step.</summary>
+    Delete,
+
+    /// <summary>A file's blocks are given back (holes), a device's or export's trimmed.</summary>
+    Trim,
+}
+
+/// <summary>What is to be wiped, and how.</summary>
+public sealed record WipeRequest
+{
+    /// <summary>A file, a block device or an NBD URI.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Null for the standard that a policy requires, else <c>Zero</c>.</summary>
+    public WipeStandard? Standard { get; init; }
+
+    /// <summary>Null for what the standard says.</summary>
+    public VerifyMode? Verify { get; init; }
+
+    /// <summary>A pass of zeros at the end.</summary>
+    public bool Blank { get; init; }
+
+    /// <summary>0 for no limit.</summary>
+    public long BytesPerSecond { get; init; }
+
+    /// <summary>Let everybody else's I/O go first.</summary>
+    public bool Idle { get; init; }
+
+    public AfterWipe After { get; init; }
+
+    /// <summary>The folder of the journal; null for beside a file, or the configuration folder for other targets.</summary>
+    public string? StatePath { get; init; }
+
+    /// <summary>Follow a symbolic link, and wipe a file that has other names.</summary>
+    public bool AllowLinks { get; init; }
+
+    /// <summary>Wipe an image even though others are built on it.</summary>
+    public bool Force { get; init; }
+
+    /// <summary>Throw away the journal of a wipe that was begun, and start anew.</summary>
+    public bool Restart { get; init; }
+
+    /// <summary>The file of a detached LUKS header, for a cryptographic erase.</summary>
+    public string? HeaderPath { get; init; }
+
+    /// <summary>The VM that the disk belongs to, for the policy.</summary>
+    public string? VM { get; init; }
+
+    /// <summary>Somebody has confirmed a second time, where the policy wants that.</summary>
+    public bool SecondConfirmation { get; init; }
+
+    /// <summary>How often the target is flushed and its journal saved.</summary>
+    internal TimeSpan SaveEvery { get; init; } = TimeSpan.FromSeconds(5);
+}
