@@ -154,7 +154,7 @@ internal sealed class ClusterEraser(
     {
         long start = (offset + unit - 1) & -(long)unit;
         long end = offset + count;
-        end = end == (long)tables.Header.VirtualSize ? (end + _geometry.ClusterSize - 1) & -(long)_geometry.ClusterSize : end & -(long)unit;
+        end = end == tables.VirtualSize ? (end + _geometry.ClusterSize - 1) & -(long)_geometry.ClusterSize : end & -(long)unit;
         return start < end ? (start, end) : (offset + count, offset + count);
     }
 

@@ -28,7 +28,7 @@ internal sealed class ClusterMap(ImageTables tables, PointerTable l1)
     /// <summary>Offset of the L2 table for a guest offset; 0 if there is none.</summary>
     public long L2TableAt(long offset)
     {
-        long index = offset / _geometry.L2Coverage;
+        long index = _geometry.L1Index(offset);
         ulong entry = index < l1.Count ? l1[index] : 0;
         long table = (long)(entry & L2Entry.OffsetMask);
         if (!_geometry.IsClusterAligned((ulong)table) || table > tables.File.Length - _geometry.ClusterSize)
@@ -58,7 +58,7 @@ internal sealed class ClusterMap(ImageTables tables, PointerTable l1)
     /// <summary>The first guest offset behind <paramref name="offset"/> that may have an L2 table, where that of the offset has none.</summary>
     public long NextTable(long offset)
     {
-        long index = offset / _geometry.L2Coverage;
+        long index = _geometry.L1Index(offset);
         do
         {
             index++;

@@ -210,7 +210,7 @@ internal sealed class ClusterWriter(
     /// <summary>What the disk shows; beyond its end, zeros.</summary>
     private async ValueTask ReadOldAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        int inside = (int)Math.Clamp((long)tables.Header.VirtualSize - offset, 0, buffer.Length);
+        int inside = (int)Math.Clamp(tables.VirtualSize - offset, 0, buffer.Length);
         await reader.ReadAsync(offset, buffer[..inside], cancellationToken);
         buffer[inside..].Span.Clear();
     }

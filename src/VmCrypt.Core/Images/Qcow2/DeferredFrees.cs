@@ -12,9 +12,18 @@ internal sealed class DeferredFrees(GracePeriod grace)
     private readonly Queue<(GracePeriod.Generation Readers, List<HostRun> Runs)> _written = [];
     private List<HostRun> _added = [];
 
-    public bool IsEmpty => _added.Count == 0 && _written.Count == 0;
-
-    public void Add(HostRun run) => _added.Add(run);
+    public void Add(HostRun run)
+    {
+        // Neighbours become one: a trimmed disk is a few long runs, not a million clusters.
+        if (_added.Count > 0 && _added[^1].Joins(run))
+        {
+            _added[^1] = _added[^1] with { Count = _added[^1].Count + run.Count };
+        }
+        else
+        {
+            _added.Add(run);
+        }
+    }
 
     /// <summary>What the capture of the tables that is made now lets go of.</summary>
     public List<HostRun> Capture()
@@ -83,7 +92,7 @@ internal sealed class DeferredFrees(GracePeriod grace)
         var joined = new List<HostRun>();
         foreach (HostRun run in runs.OrderBy(run => run.First))
         {
-            if (joined.Count > 0 && joined[^1].First + joined[^1].Count == run.First && joined[^1].Count <= int.MaxValue - run.Count)
+            if (joined.Count > 0 && joined[^1].Joins(run))
             {
                 joined[^1] = joined[^1] with { Count = joined[^1].Count + run.Count };
             }

@@ -41,6 +41,9 @@ internal sealed class ImageTables : IDisposable
 
     public Qcow2FixedAreas FixedAreas { get; private set; }
 
+    /// <summary>Size of the disk in bytes.</summary>
+    public long VirtualSize => (long)_header.VirtualSize;
+
     public int Version => (int)_header.Version;
 
     public bool HasExternalData => _header.Incompatible.HasFlag(Qcow2Incompatible.ExternalDataFile);
@@ -59,6 +62,16 @@ internal sealed class ImageTables : IDisposable
         {
             _header = value;
             FixedAreas = Qcow2FixedAreas.Of(value, _extensions, Geometry);
+        }
+    }
+
+    /// <summary>What the format demands before anything is written: autoclear features that we do not know, and so do not keep, go.</summary>
+    public async ValueTask ClearUnknownFeaturesAsync(CancellationToken cancellationToken)
+    {
+        Qcow2Autoclear known = _header.Autoclear & Qcow2Features.KnownAutoclear;
+        if (known != _header.Autoclear)
+        {
+            await ChangeFeaturesAsync(_header with { Autoclear = known }, cancellationToken);
         }
     }
 

@@ -33,7 +33,7 @@ internal sealed class L2Editor(ImageTables tables, ClusterMap map, ClusterAlloca
     private async ValueTask<TablePage> PageForChangeAsync(long offset, CancellationToken cancellationToken)
     {
         long table = map.L2TableAt(offset);
-        long index = offset / _geometry.L2Coverage;
+        long index = _geometry.L1Index(offset);
         if (table == 0)
         {
             table = await NewTableAsync(index, cancellationToken);

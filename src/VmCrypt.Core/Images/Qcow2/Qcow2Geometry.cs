@@ -5,6 +5,8 @@ internal sealed record Qcow2Geometry(int ClusterBits, int RefcountBits, bool Ext
 {
     public const int SubclustersPerExtendedCluster = 32;
 
+    private readonly int _l2Bits = ClusterBits - (ExtendedL2 ? 4 : 3);
+
     public int ClusterSize { get; } = 1 << ClusterBits;
 
     /// <summary>The unit of mapping: a 32nd of a cluster with extended L2 entries, else the cluster.</summary>
@@ -12,11 +14,14 @@ internal sealed record Qcow2Geometry(int ClusterBits, int RefcountBits, bool Ext
 
     public int L2EntrySize { get; } = ExtendedL2 ? 16 : 8;
 
-    /// <summary>Entries of one L2 table, a power of two.</summary>
-    public int L2Entries { get; } = (1 << ClusterBits) / (ExtendedL2 ? 16 : 8);
+    /// <summary>Entries of one L2 table.</summary>
+    public int L2Entries => 1 << _l2Bits;
 
-    /// <summary>Guest bytes under one L2 table.</summary>
+    /// <summary>Guest bytes under one L2 table, a power of two.</summary>
     public long L2Coverage => (long)L2Entries << ClusterBits;
+
+    /// <summary>The L1 entry of a guest offset.</summary>
+    public long L1Index(long offset) => offset >> (ClusterBits + _l2Bits);
 
     /// <summary>Clusters counted in one refcount block.</summary>
     public int RefcountsPerBlock { get; } = (int)((8L << ClusterBits) / RefcountBits);

@@ -67,13 +67,13 @@ public sealed class Qcow2Image : IBlockDevice
     public IReadOnlyList<Qcow2Snapshot> Snapshots { get; }
 
     /// <summary>Bytes. An encrypted disk consists of whole sectors.</summary>
-    public long Length => (long)_tables.Header.VirtualSize & -Traits.RequiredAlignment;
+    public long Length => _tables.VirtualSize & -Traits.RequiredAlignment;
 
     public BlockTraits Traits { get; private set; }
 
     /// <summary>The area of the LUKS header as a device of its own, which does not own the file; null if there is none.</summary>
     public IBlockDevice? OpenEncryptionHeader() => Facts.EncryptionHeader is { } area
-        ? new SubDevice(_tables.File, area.Offset, area.Length, ownsInner: false)
+        ? new EncryptionHeaderDevice(new SubDevice(_tables.File, area.Offset, area.Length, ownsInner: false), _tables)
         : null;
 
     /// <summary>What shows through where this layer has nothing; takes it. May be shorter or longer than this disk.</summary>

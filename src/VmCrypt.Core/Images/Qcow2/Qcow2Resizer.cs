@@ -19,7 +19,7 @@ internal sealed class Qcow2Resizer(
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.Qcow2TooLarge"/>.</exception>
     public async ValueTask ResizeAsync(long length, CancellationToken cancellationToken)
     {
-        long old = (long)tables.Header.VirtualSize;
+        long old = tables.VirtualSize;
         if (length % Sector != 0)
         {
             throw new InvalidInputException(ErrorIds.Misaligned, $"The disk cannot have {length} bytes; its size must be a multiple of {Sector}.");

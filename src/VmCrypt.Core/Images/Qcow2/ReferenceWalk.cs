@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using VmCrypt.Core.Block;
 
 namespace VmCrypt.Core.Images.Qcow2;

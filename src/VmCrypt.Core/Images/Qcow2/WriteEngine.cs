@@ -31,9 +31,9 @@ internal sealed class WriteEngine : IDisposable
     {
         PointerTable table = await PointerTable.ReadAsync(tables.File, (long)tables.Header.RefcountTableOffset,
             (int)tables.Header.RefcountTableClusters * (tables.Geometry.ClusterSize / sizeof(ulong)), cancellationToken);
-        if (tables.HasExternalData && data.Storage.Length < (long)tables.Header.VirtualSize)
+        if (tables.HasExternalData && data.Storage.Length < tables.VirtualSize)
         {
-            await data.Storage.SetLengthAsync((long)tables.Header.VirtualSize, cancellationToken);
+            await data.Storage.SetLengthAsync(tables.VirtualSize, cancellationToken);
         }
 
         await WithdrawPromisesAsync(tables, cancellationToken);
@@ -63,13 +63,7 @@ internal sealed class WriteEngine : IDisposable
     /// <summary>Unknown autoclear features go; bitmaps that should track the writes to come are marked as no longer true.</summary>
     private static async ValueTask WithdrawPromisesAsync(ImageTables tables, CancellationToken cancellationToken)
     {
-        ulong unknown = (ulong)(tables.Header.Autoclear & ~Qcow2Features.KnownAutoclear);
-        if (unknown != 0)
-        {
-            await tables.ChangeFeaturesAsync(
-                tables.Header with { Autoclear = tables.Header.Autoclear & Qcow2Features.KnownAutoclear }, cancellationToken);
-        }
-
+        await tables.ClearUnknownFeaturesAsync(cancellationToken);
         Qcow2Bitmap[] outdated = [.. (await tables.ReadBitmapsAsync(cancellationToken)).Where(bitmap => bitmap is { IsEnabled: true, IsInconsistent: false })];
         if (outdated.Length > 0)
         {
