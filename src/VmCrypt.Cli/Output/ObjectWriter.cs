@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace VmCrypt.Cli.Output;
 
-/// <summary>How objects are printed where they are not for a person on a terminal by default.</summary>
+/// <summary>How objects are printed.</summary>
 internal enum OutputStyle
 {
     Table,
