@@ -3,7 +3,7 @@ namespace VmCrypt.Bench;
 /// <summary>Measures us and the peers side by side: <c>dotnet run -c Release --project tests/bench -- [area …]</c>.</summary>
 internal static class Program
 {
-    private static readonly IBench[] s_areas = [new CryptoBench(), new DiskBench()];
+    private static readonly IBench[] s_areas = [new CryptoBench(), new DiskBench(), new NbdBench()];
 
     public static int Main(string[] arguments)
     {
@@ -17,9 +17,16 @@ internal static class Program
         }
 
         Console.WriteLine(Figure.Heading);
-        foreach (Figure figure in chosen.SelectMany(area => area.Run()))
+        try
         {
-            Console.WriteLine(figure);
+            foreach (Figure figure in chosen.SelectMany(area => area.Run()))
+            {
+                Console.WriteLine(figure);
+            }
+        }
+        finally
+        {
+            Array.ForEach([.. chosen.OfType<IDisposable>()], area => area.Dispose());
         }
 
         return 0;
