@@ -4,8 +4,8 @@ namespace VmCrypt.Core.Nbd;
 
 /// <summary>What the workers of one connection share: the turn to read, and the limits on how many they are and how much they hold.</summary>
 /// <param name="running">Requests that all connections of the server work on at this moment.</param>
-/// <param name="startWorker">Starts a worker that has been counted already.</param>
-internal sealed class NbdCrew(NbdRunning running, Action startWorker)
+/// <param name="startWorker">Starts a worker that has been counted already; false where the system has no thread left.</param>
+internal sealed class NbdCrew(NbdRunning running, Func<bool> startWorker)
 {
     /// <summary>Requests of one connection that wait for a device at the same time.</summary>
     private const int MaxWorkers = 16;
@@ -62,11 +62,7 @@ internal sealed class NbdCrew(NbdRunning running, Action startWorker)
 
         bool nobodyWaits = Volatile.Read(ref _waiting) == 0;
         _turn.Exit();
-        if (nobodyWaits && Interlocked.Increment(ref _workers) <= MaxWorkers)
-        {
-            startWorker();
-        }
-        else if (nobodyWaits)
+        if (nobodyWaits && !(Interlocked.Increment(ref _workers) <= MaxWorkers && startWorker()))
         {
             Interlocked.Decrement(ref _workers);
         }

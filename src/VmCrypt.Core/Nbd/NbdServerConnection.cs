@@ -49,13 +49,19 @@ internal sealed class NbdServerConnection
 
     public NbdClientInfo Info => new(_id, _peer, Volatile.Read(ref _export), _connectedAt, Counters.Snapshot);
 
-    public void Start() => StartThread(Run);
+    public void Start()
+    {
+        if (!TryStartThread(Run))
+        {
+            End();
+        }
+    }
 
     /// <summary>Lets running requests finish (or be cancelled by <see cref="Aborted"/>), then closes.</summary>
     public async Task StopAsync()
     {
         _stopping = true;
-        while (_crew is { IsBusy: true } && !Aborted.IsCancellationRequested)
+        while (_crew is { IsBusy: true } && !Ended.IsCompleted && !Aborted.IsCancellationRequested)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(5), CancellationToken.None);
         }
@@ -78,7 +84,7 @@ internal sealed class NbdServerConnection
         }
 
         _input = new NbdServerInput(Transport, _received, new NbdRequestReader(Agreement, Buffers));
-        _crew = new NbdCrew(_context.Running, () => StartThread(Work));
+        _crew = new NbdCrew(_context.Running, () => TryStartThread(Work));
         Work();
     }
 
@@ -153,5 +159,17 @@ internal sealed class NbdServerConnection
         _ended.SetResult();
     }
 
-    private static void StartThread(ThreadStart work) => new Thread(work) { IsBackground = true, Name = "NBD client" }.Start();
+    private static bool TryStartThread(ThreadStart work)
+    {
+        try
+        {
+            new Thread(work) { IsBackground = true, Name = "NBD client" }.Start();
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            // What .NET says when the system allows no further thread.
+            return false;
+        }
+    }
 }

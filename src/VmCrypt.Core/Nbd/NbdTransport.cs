@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using VmCrypt.Core.Block.Nbd;
 
 namespace VmCrypt.Core.Nbd;
 
@@ -10,23 +11,14 @@ namespace VmCrypt.Core.Nbd;
 /// </remarks>
 internal sealed class NbdTransport : IDisposable
 {
-    // Several large replies fit; the kernel takes less where its own limit is lower.
-    private const int SocketBuffer = 2 * 1024 * 1024;
-
     private readonly Socket _socket;
     private readonly Lock _sending = new();
     private volatile bool _broken;
 
     public NbdTransport(Socket socket)
     {
+        NbdSocket.Prepare(socket);
         _socket = socket;
-        _socket.SendBufferSize = SocketBuffer;
-        _socket.ReceiveBufferSize = SocketBuffer;
-        if (socket.ProtocolType == ProtocolType.Tcp)
-        {
-            _socket.NoDelay = true;
-            _socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, optionValue: true);
-        }
     }
 
     public string Peer => _socket.ProtocolType == ProtocolType.Tcp ? _socket.RemoteEndPoint?.ToString() ?? string.Empty : string.Empty;

@@ -22,13 +22,18 @@ internal sealed class NbdWorker(NbdServerConnection connection, NbdCrew crew, Nb
     /// <exception cref="Errors.ProtocolException">The client broke the protocol; the connection cannot go on.</exception>
     public void Run()
     {
-        while (ServeTurn())
+        try
+        {
+            while (ServeTurn())
+            {
+                Rest();
+            }
+        }
+        finally
         {
             Rest();
+            _replies.Wipe();
         }
-
-        Rest();
-        _replies.Wipe();
     }
 
     /// <summary>False when there is nothing more to read.</summary>

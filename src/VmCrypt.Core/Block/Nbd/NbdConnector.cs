@@ -7,12 +7,6 @@ namespace VmCrypt.Core.Block.Nbd;
 /// <summary>From an address to a finished handshake, within one time limit.</summary>
 internal static class NbdConnector
 {
-    // Linux closes a connection whose sent bytes stay unacknowledged that long; otherwise it would try for a quarter of an hour.
-    private const int TcpUserTimeoutOption = 18;
-    private const int TcpUserTimeoutMilliseconds = 60_000;
-
-    private const int SocketBuffer = 2 * 1024 * 1024;
-
     /// <param name="export">Null to list the exports.</param>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.NbdConnectFailed"/>, <see cref="ErrorIds.NbdConnectionLost"/>, <see cref="ErrorIds.NbdOptionRefused"/>.</exception>
     public static async Task<(Socket Socket, NbdReceiveBuffer Received, NbdClientHandshake Done)> ConnectAsync(
@@ -56,20 +50,8 @@ internal static class NbdConnector
     {
         Socket socket = address is NbdAddress.Unix
             ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
-            : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        socket.SendBufferSize = SocketBuffer;
-        socket.ReceiveBufferSize = SocketBuffer;
-        if (address is NbdAddress.Tcp)
-        {
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, optionValue: true);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 10);
-            if (OperatingSystem.IsLinux())
-            {
-                socket.SetRawSocketOption((int)SocketOptionLevel.Tcp, TcpUserTimeoutOption, BitConverter.GetBytes(TcpUserTimeoutMilliseconds));
-            }
-        }
-
+            : new Socket(SocketType.Stream, ProtocolType.Tcp);
+        NbdSocket.Prepare(socket);
         return socket;
     }
 

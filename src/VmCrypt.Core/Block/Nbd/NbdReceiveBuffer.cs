@@ -3,6 +3,8 @@ namespace VmCrypt.Core.Block.Nbd;
 /// <summary>Bytes that came from the wire and were not understood yet; large enough for the longest option.</summary>
 internal sealed class NbdReceiveBuffer
 {
+    private const int CheapToMove = 4096;
+
     private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(NbdLimits.MaxOption + NbdOptionReply.Size, pinned: true);
     private int _start;
     private int _end;
@@ -14,11 +16,8 @@ internal sealed class NbdReceiveBuffer
     {
         get
         {
-            if (_start == _end)
-            {
-                _start = _end = 0;
-            }
-            else if (_end == _bytes.Length)
+            // The start of a header is moved to the front; the most of a long option only when there is no other way.
+            if (_start > 0 && (_end == _bytes.Length || _end - _start < CheapToMove))
             {
                 Unread.CopyTo(_bytes);
                 (_start, _end) = (0, _end - _start);
