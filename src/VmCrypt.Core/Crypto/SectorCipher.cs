@@ -10,7 +10,9 @@ namespace VmCrypt.Core.Crypto;
 public abstract class SectorCipher : IDisposable
 {
     private const int IvUnit = 512;
-    private const int MaxSectorSize = 4096;
+
+    /// <summary>Bytes of the largest sector that can be encrypted under one IV.</summary>
+    public const int MaxSectorSize = 4096;
 
     // So much is handed to the cipher at a time: several sectors even of the largest, and still within a first-level cache.
     private const int BatchSize = 32 * 1024;

@@ -25,6 +25,45 @@ public sealed record LuksFacts(
 {
     /// <summary>Why the header cannot be opened; null when it can.</summary>
     public VmCryptException? Unusable { get; init; }
+
+    /// <summary>LUKS2: a name for people and udev; empty for none.</summary>
+    public string Label { get; init; } = string.Empty;
+
+    /// <summary>LUKS2: who owns the disk; empty for nobody.</summary>
+    public string Subsystem { get; init; } = string.Empty;
+
+    /// <summary>LUKS2: the sequence id, one more with every change of the header (cryptsetup: epoch); 0 in LUKS1.</summary>
+    public ulong Epoch { get; init; }
+
+    /// <summary>LUKS2: what opens key slots beside passphrases.</summary>
+    public IReadOnlyList<KeyTokenFacts> Tokens { get; init; } = [];
+
+    /// <summary>LUKS2: wishes for activation, such as <c>allow-discards</c>.</summary>
+    public IReadOnlyList<string> Flags { get; init; } = [];
+
+    /// <summary>LUKS2: what a reader must know to use the header; such a header is not opened here.</summary>
+    public IReadOnlyList<string> Requirements { get; init; } = [];
+
+    /// <summary>LUKS2: what is wrong with one of the two copies of the header; null when both are good. The next change repairs it.</summary>
+    public VmCryptException? DamagedCopy { get; init; }
+}
+
+/// <summary>Something beside the header that opens key slots: a TPM, a server, the kernel's keyring.</summary>
+/// <param name="Type">For example <c>clevis</c>, <c>systemd-tpm2</c>, <c>luks2-keyring</c>.</param>
+/// <param name="KeySlots">The slots that it opens.</param>
+/// <param name="Json">All of it, as text.</param>
+public sealed record KeyTokenFacts(int Number, string Type, IReadOnlyList<int> KeySlots, string Json);
+
+/// <summary>In which order key slots are tried.</summary>
+public enum KeySlotPriority
+{
+    /// <summary>Only when the slot is named.</summary>
+    Ignore = 0,
+
+    Normal = 1,
+
+    /// <summary>Before all others.</summary>
+    Prefer = 2,
 }
 
 /// <summary>One key slot, as far as it is visible without a passphrase.</summary>
@@ -56,6 +95,12 @@ public sealed record KeySlotFacts
 
     /// <summary>Bytes of key material.</summary>
     public required long AreaLength { get; init; }
+
+    /// <summary>Always <see cref="KeySlotPriority.Normal"/> in LUKS1.</summary>
+    public KeySlotPriority Priority { get; init; } = KeySlotPriority.Normal;
+
+    /// <summary>LUKS2: false where the slot holds a key of its own, which does not open the data.</summary>
+    public bool IsBound { get; init; } = true;
 }
 
 /// <summary>The encrypted bytes: under which cipher, and where.</summary>

@@ -4,6 +4,7 @@ using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks.Luks1;
+using VmCrypt.Core.Luks.Luks2;
 
 namespace VmCrypt.Core.Luks;
 
@@ -56,27 +57,37 @@ public abstract class LuksHeader
     }
 
     /// <summary>Reads and validates the header at the start of <paramref name="area"/>.</summary>
+    /// <remarks>Of LUKS2's two copies the sound one counts, of two the later; <see cref="LuksFacts.DamagedCopy"/> tells of the other.</remarks>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.NotLuks"/>, or the id of the field that is wrong.</exception>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>,
-    /// <see cref="ErrorIds.CipherUnsupported"/>, <see cref="ErrorIds.HashUnsupported"/>, <see cref="ErrorIds.KdfCostTooHigh"/>.</exception>
+    /// <see cref="ErrorIds.CipherUnsupported"/>, <see cref="ErrorIds.HashUnsupported"/>, <see cref="ErrorIds.KdfCostTooHigh"/>,
+    /// or the id of what a LUKS2 header requires.</exception>
     public static async ValueTask<LuksHeader> OpenAsync(IBlockDevice area, LuksOpenOptions options, CancellationToken cancellationToken)
     {
-        Luks1Header header = await Luks1Header.ReadAsync(area, cancellationToken);
-        return Luks1BoundHeader.Bind(area, header, options.Placement);
+        if (await ReadLuks1Async(area, cancellationToken) is { } header)
+        {
+            return Luks1BoundHeader.Bind(area, header, options.Placement);
+        }
+
+        RequireOutside(options.Placement);
+        return Luks2BoundHeader.Bind(area, await Luks2Copies.ReadAsync(area, cancellationToken), options.Placement);
     }
 
     /// <summary>Describes the header even where <see cref="OpenAsync"/> would refuse it for what it contains.</summary>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.NotLuks"/> and fields that have no meaning at all.</exception>
     public static async ValueTask<LuksFacts> DescribeAsync(IBlockDevice area, LuksOpenOptions options, CancellationToken cancellationToken)
     {
-        Luks1Header header = await Luks1Header.ReadAsync(area, cancellationToken);
+        Luks1Header? header = await ReadLuks1Async(area, cancellationToken);
+        Luks2Copies? copies = header is null ? await Luks2Copies.ReadAsync(area, cancellationToken) : null;
         try
         {
-            return Luks1BoundHeader.Bind(area, header, options.Placement).Facts;
+            return copies is null
+                ? Luks1BoundHeader.Bind(area, header!.Value, options.Placement).Facts
+                : Luks2BoundHeader.Bind(area, copies, options.Placement).Facts;
         }
         catch (VmCryptException reason)
         {
-            return header.Describe() with { Unusable = reason };
+            return (copies is null ? header!.Value.Describe() : Luks2BoundHeader.Describe(copies)) with { Unusable = reason };
         }
     }
 
@@ -86,12 +97,16 @@ public abstract class LuksHeader
     /// <exception cref="RefusedException"><see cref="ErrorIds.QemuCannotOpen"/>.</exception>
     public static ValueTask<(LuksHeader Header, VolumeKey Key)> FormatAsync(
         IBlockDevice area, LuksFormatOptions options, SecretBuffer passphrase, CancellationToken cancellationToken) =>
-        Luks1Formatter.FormatAsync(area, options, passphrase, cancellationToken);
+        options.Version == LuksVersion.Luks2
+            ? Luks2Formatter.FormatAsync(area, options, passphrase, cancellationToken)
+            : Luks1Formatter.FormatAsync(area, options, passphrase, cancellationToken);
 
-    /// <summary>Tries the passphrase on one slot, or on every active slot in order.</summary>
+    /// <summary>Tries the passphrase on one slot, or on every active slot in order, preferred ones first.</summary>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.KeySlotInactive"/>, <see cref="ErrorIds.NoActiveKeySlot"/>.</exception>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeySlotInvalid"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotUnbound"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException">No slot can be tried: <see cref="ErrorIds.KdfCostTooHigh"/>, <see cref="ErrorIds.KdfUnsupported"/>, …</exception>
     public abstract ValueTask<Unlocked> UnlockAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken);
 
     /// <summary>Checks a raw volume key against the header's digest.</summary>
@@ -110,7 +125,7 @@ public abstract class LuksHeader
     /// <summary>Replaces the passphrase of <paramref name="slot"/> and returns the slot of the new one.</summary>
     /// <remarks>
     /// The new passphrase gets a free slot and is proven by unlocking it from the medium; only then is the old slot destroyed.
-    /// So LUKS1 changes the slot's number, like cryptsetup. Where no slot is free nothing is changed: writing in place would
+    /// So LUKS1 changes the slot's number, like cryptsetup; LUKS2 keeps it. Where no slot (LUKS2: no area) is free nothing is changed: writing in place would
     /// leave neither passphrase after a crash.
     /// </remarks>
     /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotsFull"/>.</exception>
@@ -126,4 +141,63 @@ public abstract class LuksHeader
     /// <exception cref="RefusedException"><see cref="ErrorIds.LastKeySlot"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.KeySlotInactive"/>.</exception>
     public abstract ValueTask RemoveSlotAsync(int slot, bool force, CancellationToken cancellationToken);
+
+    /// <summary>LUKS2: gives a key of its own, which does not open the data, a passphrase and a slot; returns the slot.</summary>
+    /// <param name="key">1 to 4096 bytes, borrowed.</param>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask<int> AddUnboundSlotAsync(
+        SecretBuffer key, SecretBuffer passphrase, int? slot, KdfCost cost, CancellationToken cancellationToken) => throw Luks2Only("key slots with keys of their own");
+
+    /// <summary>LUKS2: the key that a slot holds, whether it opens the data or is one of its own. The caller disposes it.</summary>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    /// <exception cref="MissingException"><see cref="ErrorIds.KeySlotInactive"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask<SecretBuffer> OpenUnboundAsync(SecretBuffer passphrase, int slot, CancellationToken cancellationToken) =>
+        throw Luks2Only("key slots with keys of their own");
+
+    /// <summary>LUKS2: says when a slot is tried.</summary>
+    /// <exception cref="MissingException"><see cref="ErrorIds.KeySlotInactive"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask SetPriorityAsync(int slot, KeySlotPriority priority, CancellationToken cancellationToken) => throw Luks2Only("priorities");
+
+    /// <summary>LUKS2: names the disk; null leaves a name, an empty text removes it.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.LabelInvalid"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask SetLabelAsync(string? label, string? subsystem, CancellationToken cancellationToken) => throw Luks2Only("labels");
+
+    /// <summary>LUKS2: stores a token, as cryptsetup imports it, and returns its number.</summary>
+    /// <param name="json">An object with a <c>type</c> and <c>keyslots</c>, which may be empty.</param>
+    /// <param name="number">Null for the first free one.</param>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeyTokenInvalid"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.KeyTokensFull"/>, <see cref="ErrorIds.LuksMetadataFull"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask<int> AddTokenAsync(string json, int? number, CancellationToken cancellationToken) => throw Luks2Only("tokens");
+
+    /// <summary>LUKS2: removes a token; the slots that it opens stay.</summary>
+    /// <exception cref="MissingException"><see cref="ErrorIds.KeyTokenMissing"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask RemoveTokenAsync(int number, CancellationToken cancellationToken) => throw Luks2Only("tokens");
+
+    /// <summary>LUKS2: writes a damaged copy of the header anew from the good one, as every change does first. False where there was nothing to do.</summary>
+    public virtual ValueTask<bool> RepairAsync(CancellationToken cancellationToken) => ValueTask.FromResult(false);
+
+    // Null for what is not LUKS1: LUKS2, or something that may have a second copy behind a destroyed first one.
+    private static async ValueTask<Luks1Header?> ReadLuks1Async(IBlockDevice area, CancellationToken cancellationToken)
+    {
+        byte[] start = new byte[(int)Math.Min(Luks1Header.Size, area.Length)];
+        await area.ReadAsync(0, start, cancellationToken);
+        return Probe(start) == LuksVersion.Luks1 ? Luks1Header.Parse(start) : null;
+    }
+
+    private static void RequireOutside(LuksPlacement placement)
+    {
+        if (placement == LuksPlacement.Embedded)
+        {
+            throw new UnsupportedFeatureException(ErrorIds.LuksVersionUnsupported,
+                "The header inside the container is no LUKS1 header, and containers hold no other.");
+        }
+    }
+
+    private static UnsupportedFeatureException Luks2Only(string what) =>
+        new(ErrorIds.LuksVersionUnsupported, $"LUKS1 has no {what}; convert the header to LUKS2.");
 }

@@ -14,12 +14,15 @@ internal static class Sample
 
     public static LuksFormatOptions Options { get; } = new() { Cost = KdfCost.OfIterations(KdfCost.MinIterations) };
 
+    /// <summary>The same as LUKS2, with room for five slots.</summary>
+    public static LuksFormatOptions Luks2Options { get; } = Options with { Version = LuksVersion.Luks2, KeyslotsSize = 5 * 258048, PayloadAlignment = 4096 };
+
     public static SecretBuffer Secret(string text) => SecretBuffer.CopyOf(Encoding.UTF8.GetBytes(text));
 
     public static async Task<(MemoryDevice Device, LuksHeader Header, VolumeKey Key)> FormatAsync(LuksFormatOptions? options = null)
     {
         options ??= Options;
-        var device = new MemoryDevice(options.HeaderLength + 512);
+        var device = new MemoryDevice(options.HeaderLength + options.PayloadSectorSize);
         using SecretBuffer passphrase = Secret(Passphrase);
         (LuksHeader header, VolumeKey key) = await LuksHeader.FormatAsync(device, options, passphrase, Token);
         return (device, header, key);

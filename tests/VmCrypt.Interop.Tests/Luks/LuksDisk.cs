@@ -13,6 +13,9 @@ internal sealed class LuksDisk(string path)
 
     public static LuksFormatOptions Quick { get; } = new() { Cost = KdfCost.OfIterations(KdfCost.MinIterations) };
 
+    /// <summary>LUKS2 with room for five slots of 512 bits.</summary>
+    public static LuksFormatOptions QuickLuks2 { get; } = Quick with { Version = LuksVersion.Luks2, KeyslotsSize = 5 * 258048, PayloadAlignment = 4096 };
+
     public string Path => path;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -103,7 +103,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
 
     private async ValueTask<VolumeKey?> TryOpenAsync(Luks1Slot slot, SecretBuffer passphrase, CancellationToken cancellationToken)
     {
-        byte[] material = new byte[Luks1Layout.MaterialLength(Payload.KeySize)];
+        byte[] material = new byte[KeyMaterial.Length(Payload.KeySize)];
         await Area.ReadAsync(slot.MaterialOffset, material, cancellationToken);
         using SecretBuffer? key = await LuksWork.RunAsync(
             () => Luks1Keyslots.Open(_header, _terms, slot, material, passphrase.Span), cancellationToken);
@@ -113,11 +113,12 @@ internal sealed class Luks1BoundHeader : LuksHeader
     private async ValueTask FillAsync(
         int number, VolumeKey key, SecretBuffer passphrase, KdfCost cost, CancellationToken cancellationToken)
     {
+        _ = cost.KindIn(Version);
         Luks1Slot free = _header.Slots[number];
         (Luks1Slot slot, byte[] material) = await LuksWork.RunAsync(
             () =>
             {
-                Luks1Slot filled = free.Filled(Luks1Kdf.Resolve(cost, Hash, Payload.KeySize, cancellationToken).Iterations);
+                Luks1Slot filled = free.Filled((uint)new Pbkdf2Meter(Hash, Payload.KeySize, cancellationToken).Slot(cost));
                 return (filled, Luks1Keyslots.Seal(_terms, filled, key.Span, passphrase.Span));
             },
             cancellationToken);
@@ -132,7 +133,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
         Luks1Slot emptied = _header.Slots[number].Emptied();
         await _writer.EmptyAsync(number, emptied);
         Keep(number, emptied);
-        await _writer.EraseMaterialAsync(emptied, Luks1Layout.MaterialLength(Payload.KeySize), cancellationToken);
+        await LuksEraser.OverwriteAsync(Area, emptied.MaterialOffset, KeyMaterial.Length(Payload.KeySize), cancellationToken);
     }
 
     private void Keep(int number, Luks1Slot slot)
@@ -147,9 +148,18 @@ internal sealed class Luks1BoundHeader : LuksHeader
         using VolumeKey? proof = await TryOpenAsync(stored.Slots[number], passphrase, cancellationToken);
         if (proof is null)
         {
-            await EmptyAsync(number, cancellationToken);
-            throw new DeviceFaultException(ErrorIds.KeySlotNotProven,
-                $"Key slot {number} was written, but does not open from the medium; the old passphrase still works.");
+            const string Reason = "does not open from the medium; the old passphrase still works.";
+            try
+            {
+                await EmptyAsync(number, cancellationToken);
+            }
+            catch (DeviceFaultException fault)
+            {
+                // A medium that has not kept the key material keeps no noise over it either.
+                throw new DeviceFaultException(ErrorIds.KeySlotNotProven, $"Key slot {number} was written, but {Reason}", fault);
+            }
+
+            throw new DeviceFaultException(ErrorIds.KeySlotNotProven, $"Key slot {number} was written, but {Reason}");
         }
     }
 

@@ -8,17 +8,12 @@ internal static class Luks1FormatRules
 {
     public static void Require(LuksFormatOptions options)
     {
-        if (options.Version != LuksVersion.Luks1)
+        options.RequireKey();
+        _ = options.Cost.KindIn(LuksVersion.Luks1);
+        if (options is not { SectorSize: null or Luks1Layout.SectorSize, Label: null, Subsystem: null, MetadataSize: null, KeyslotsSize: null })
         {
-            throw new UnsupportedFeatureException(ErrorIds.LuksVersionUnsupported, $"LUKS version {(int)options.Version} cannot be made.");
-        }
-
-        options.Cipher.RequireSupported();
-        options.Cipher.RequireKeySize(options.KeySize);
-        if (options.VolumeKey is { } key && key.Length != options.KeySize)
-        {
-            throw new InvalidInputException(ErrorIds.KeySizeInvalid,
-                $"The volume key given has {key.Length} bytes, but the key size is {options.KeySize}.");
+            throw new InvalidInputException(ErrorIds.InvalidParameter,
+                "LUKS1 has no labels, sectors of 512 bytes only, and a header of fixed size; LUKS2 has a choice of all of them.");
         }
 
         if (options.ForQemu)

@@ -36,9 +36,9 @@ internal static class Luks1Formatter
     private static (Luks1Header Header, byte[] Material) Make(
         LuksFormatOptions options, ReadOnlySpan<byte> key, ReadOnlySpan<byte> passphrase, CancellationToken cancellationToken)
     {
-        Luks1Kdf kdf = Luks1Kdf.Resolve(options.Cost, options.Hash, options.KeySize, cancellationToken);
-        Luks1Header header = Blank(options, key, kdf.DigestIterations);
-        header = header.With(0, header.Slots[0].Filled(kdf.Iterations));
+        var meter = new Pbkdf2Meter(options.Hash, options.KeySize, cancellationToken);
+        Luks1Header header = Blank(options, key, (uint)meter.Digest(options.Cost));
+        header = header.With(0, header.Slots[0].Filled((uint)meter.Slot(options.Cost)));
         return (header, Luks1Keyslots.Seal(Luks1Terms.Of(header), header.Slots[0], key, passphrase));
     }
 

@@ -98,7 +98,7 @@ internal readonly record struct Luks1Header
             Digest = [.. reader.Bytes(Luks1Layout.DigestLength)],
             DigestSalt = [.. reader.Bytes(Luks1Layout.SaltLength)],
             DigestIterations = reader.UInt32BigEndian(),
-            Uuid = Label(reader.Bytes(UuidLength)),
+            Uuid = LuksText.Label(reader.Bytes(UuidLength)),
             Slots = ParseSlots(reader.Bytes(Luks1Layout.SlotCount * Luks1Slot.Size)),
         };
     }
@@ -108,15 +108,15 @@ internal readonly record struct Luks1Header
         var writer = new SpanWriter(target);
         writer.Bytes(LuksHeader.Magic);
         writer.UInt16BigEndian(Version);
-        WriteText(writer.Take(TextLength), CipherName);
-        WriteText(writer.Take(TextLength), CipherMode);
-        WriteText(writer.Take(TextLength), HashSpec);
+        LuksText.Write(writer.Take(TextLength), CipherName);
+        LuksText.Write(writer.Take(TextLength), CipherMode);
+        LuksText.Write(writer.Take(TextLength), HashSpec);
         writer.UInt32BigEndian(PayloadOffsetSectors);
         writer.UInt32BigEndian(KeyBytes);
         writer.Bytes(Digest.AsSpan());
         writer.Bytes(DigestSalt.AsSpan());
         writer.UInt32BigEndian(DigestIterations);
-        WriteText(writer.Take(UuidLength), Uuid);
+        LuksText.Write(writer.Take(UuidLength), Uuid);
         foreach (Luks1Slot slot in Slots)
         {
             slot.WriteTo(writer.Take(Luks1Slot.Size));
@@ -147,25 +147,6 @@ internal readonly record struct Luks1Header
         return end > 0 && !field[..end].ContainsAnyExceptInRange((byte)'!', (byte)'~')
             ? Encoding.ASCII.GetString(field[..end])
             : throw new InvalidImageException(errorId,
-                $"The {name} of the LUKS1 header is '{Label(field)}', but must be printable text that ends with a NUL.");
-    }
-
-    // A name for people only: a damaged one must not cost anybody their data.
-    private static string Label(ReadOnlySpan<byte> field)
-    {
-        int end = field.IndexOf((byte)0);
-        return string.Create(end < 0 ? field.Length : end, field, static (text, bytes) =>
-        {
-            for (int i = 0; i < text.Length; i++)
-            {
-                text[i] = bytes[i] is >= (byte)' ' and <= (byte)'~' ? (char)bytes[i] : '?';
-            }
-        });
-    }
-
-    private static void WriteText(Span<byte> field, string text)
-    {
-        field.Clear();
-        Encoding.ASCII.GetBytes(text, field);
+                $"The {name} of the LUKS1 header is '{LuksText.Label(field)}', but must be printable text that ends with a NUL.");
     }
 }

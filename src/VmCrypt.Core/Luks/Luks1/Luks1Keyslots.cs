@@ -13,27 +13,16 @@ internal static class Luks1Keyslots
     public static SecretBuffer? Open(
         in Luks1Header header, Luks1Terms terms, Luks1Slot slot, ReadOnlySpan<byte> material, ReadOnlySpan<byte> passphrase)
     {
-        int keySize = terms.Payload.KeySize;
-        using var plain = new SecretBuffer(material.Length);
-        using (SectorCipher cipher = MaterialCipher(terms, slot, passphrase))
-        {
-            cipher.Decrypt(0, material, plain.Span);
-        }
-
-        using var key = new SecretBuffer(keySize);
-        AntiForensic.Merge(terms.Hash, plain.Span[..(keySize * Luks1Layout.Stripes)], key.Span, Luks1Layout.Stripes);
+        using SectorCipher wrap = Wrap(terms, slot, passphrase);
+        using SecretBuffer key = KeyMaterial.Open(terms.Hash, wrap, material, terms.Payload.KeySize);
         return Proves(header, terms, key.Span) ? key.Move() : null;
     }
 
-    /// <summary>Splits and encrypts the volume key for a slot; fills what remains of the last sector with zeros first.</summary>
+    /// <summary>Splits and encrypts the volume key for a slot.</summary>
     public static byte[] Seal(Luks1Terms terms, Luks1Slot slot, ReadOnlySpan<byte> volumeKey, ReadOnlySpan<byte> passphrase)
     {
-        byte[] material = new byte[Luks1Layout.MaterialLength(volumeKey.Length)];
-        using var plain = new SecretBuffer(material.Length);
-        AntiForensic.Split(terms.Hash, volumeKey, plain.Span[..(volumeKey.Length * Luks1Layout.Stripes)], Luks1Layout.Stripes);
-        using SectorCipher cipher = MaterialCipher(terms, slot, passphrase);
-        cipher.Encrypt(0, plain.Span, material);
-        return material;
+        using SectorCipher wrap = Wrap(terms, slot, passphrase);
+        return KeyMaterial.Seal(terms.Hash, wrap, volumeKey);
     }
 
     public static ImmutableArray<byte> DigestOf(HashKind hash, ReadOnlySpan<byte> volumeKey, ImmutableArray<byte> salt, uint iterations)
@@ -50,8 +39,8 @@ internal static class Luks1Keyslots
         return CryptographicOperations.FixedTimeEquals(digest.AsSpan(), header.Digest.AsSpan());
     }
 
-    // The payload's cipher, under the passphrase's key; sectors count from the start of the material.
-    private static SectorCipher MaterialCipher(Luks1Terms terms, Luks1Slot slot, ReadOnlySpan<byte> passphrase)
+    // The payload's cipher, under the passphrase's key.
+    private static SectorCipher Wrap(Luks1Terms terms, Luks1Slot slot, ReadOnlySpan<byte> passphrase)
     {
         using var key = new SecretBuffer(terms.Payload.KeySize);
         Pbkdf2.Derive(terms.Hash, passphrase, slot.Salt.AsSpan(), slot.Iterations, key.Span);

@@ -5,13 +5,13 @@ namespace VmCrypt.Core.Luks.Luks1;
 /// <summary>Where cryptsetup and QEMU put things; the "formula" of the LUKS1 specification is not what either does.</summary>
 internal static class Luks1Layout
 {
-    public const int SectorSize = 512;
+    public const int SectorSize = KeyMaterial.SectorSize;
     public const int SlotCount = 8;
     public const int SaltLength = 32;
     public const int DigestLength = 20;
 
     /// <summary>The only number of stripes that either peer accepts, in inactive slots too.</summary>
-    public const int Stripes = 4000;
+    public const int Stripes = KeyMaterial.Stripes;
 
     /// <summary>cryptsetup's maximum, 32768 bits; key material then takes 16 MB a slot.</summary>
     public const int MaxKeyBytes = 4096;
@@ -20,9 +20,6 @@ internal static class Luks1Layout
 
     /// <summary>Sectors of one slot's key material, the last one filled up.</summary>
     public static long MaterialSectors(long keyBytes) => ((keyBytes * Stripes) + SectorSize - 1) / SectorSize;
-
-    /// <summary>Bytes of one slot's key material on disk.</summary>
-    public static int MaterialLength(int keyBytes) => (int)MaterialSectors(keyBytes) * SectorSize;
 
     /// <summary>Sector where a slot's key material starts; for slot 8, where all of it ends.</summary>
     public static long SlotStartSectors(int slot, int keyBytes) =>
@@ -38,17 +35,7 @@ internal static class Luks1Layout
         }
 
         long end = SlotStartSectors(SlotCount, options.KeySize) * SectorSize;
-        return options.Placement == LuksPlacement.Attached ? AlignPayload(end, options.PayloadAlignment) : end;
-    }
-
-    private static long AlignPayload(long end, long alignment)
-    {
-        // The offset is stored as 32 bits of sectors; the limit leaves room for any sum.
-        const long Limit = 1L << 40;
-        return alignment is > 0 and <= Limit && alignment % SectorSize == 0
-            ? RoundUp(end, alignment)
-            : throw new InvalidInputException(ErrorIds.PayloadAlignmentInvalid,
-                $"The payload alignment is {alignment} bytes, but must be a positive multiple of {SectorSize} up to {Limit}.");
+        return options.Placement == LuksPlacement.Attached ? options.AlignPayload(end) : end;
     }
 
     private static long RoundUp(long value, long multiple) => (value + multiple - 1) / multiple * multiple;

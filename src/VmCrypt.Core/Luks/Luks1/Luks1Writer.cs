@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 
@@ -14,9 +13,6 @@ namespace VmCrypt.Core.Luks.Luks1;
 /// </remarks>
 internal sealed class Luks1Writer(IBlockDevice area)
 {
-    /// <summary>As many as QEMU makes; it flushes once at the end, so that a page cache may merge them.</summary>
-    public const int ErasePasses = 40;
-
     /// <summary>Refuses to go on from what is not on the medium any more.</summary>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.LuksHeaderChanged"/>.</exception>
     public async ValueTask RequireUnchangedAsync(Luks1Header known, CancellationToken cancellationToken)
@@ -40,18 +36,6 @@ internal sealed class Luks1Writer(IBlockDevice area)
     {
         await WriteStateAsync(number, emptied);
         await WriteEntryAsync(number, emptied);
-    }
-
-    /// <summary>Overwrites the key material of a slot that is empty by now.</summary>
-    public async ValueTask EraseMaterialAsync(Luks1Slot emptied, int length, CancellationToken cancellationToken)
-    {
-        byte[] noise = new byte[length];
-        for (int pass = 0; pass < ErasePasses; pass++)
-        {
-            RandomNumberGenerator.Fill(noise);
-            await area.WriteAsync(emptied.MaterialOffset, noise, cancellationToken);
-            await area.FlushAsync(cancellationToken);
-        }
     }
 
     private async ValueTask WriteStateAsync(int number, Luks1Slot slot)
