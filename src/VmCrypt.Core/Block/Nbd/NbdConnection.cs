@@ -66,7 +66,6 @@ internal sealed class NbdConnection : IAsyncDisposable
         await _receiving;
         _received.Wipe();
         _outgoing.AsSpan().Clear();
-        _places.Dispose();
     }
 
     private async Task SendAsync(NbdCall call, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)

@@ -159,6 +159,22 @@ public sealed class NbdDeviceFaultTests
     }
 
     [Fact]
+    public async Task Devices_that_come_and_go_leave_nothing_behind()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "open files are counted in /proc");
+        await using TestServer server = await TestServer.StartAsync(new MemoryDevice(1 << 20));
+        for (int i = 0; i < 100; i++)
+        {
+            await using NbdDevice device = await server.ConnectAsync();
+            await device.ReadAsync(0, new byte[512], Token);
+        }
+
+        await NbdServerTests.UntilAsync(() => server.Server.Clients.Count == 0);
+        // 400 connections have two ends each; what other tests have open meanwhile is far less.
+        Assert.InRange(Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(), 1, 400);
+    }
+
+    [Fact]
     public async Task Says_good_bye()
     {
         var last = new TaskCompletionSource<NbdRequest>();
