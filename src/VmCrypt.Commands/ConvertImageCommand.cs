@@ -50,6 +50,11 @@ public sealed class ConvertImageCommand : RekeyCmdlet
     [Parameter]
     public Preallocation Preallocation { get; set; }
 
+    /// <summary>Id or name of an internal snapshot to copy.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Snapshot { get; set; }
+
     [Parameter]
     public ReferenceMode References { get; set; }
 
@@ -77,7 +82,7 @@ public sealed class ConvertImageCommand : RekeyCmdlet
             return;
         }
 
-        DiskOpenOptions opening = OpenOptions with { References = References.With(AllowedFolder, Shell) };
+        DiskOpenOptions opening = OpenOptions with { Snapshot = Snapshot, References = References.With(AllowedFolder, Shell) };
         using UnlockedDisk source = Unlock(location, opening, LayerPassphrase, slot: null);
         SecretBuffer? passphrase = Plain ? null : RequireNewSecret();
         NewDisk plan = Plan(source.Device.Length);

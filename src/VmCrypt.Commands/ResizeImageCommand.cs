@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands;
@@ -45,14 +46,17 @@ public sealed class ResizeImageCommand : SecretCmdlet
         }
     }
 
+    // Most often only tables change. Where the end of the disk divides a cluster, bytes are zeroed, and so written under the cipher.
     private void Resize(DiskStack disk)
     {
-        // A cluster that the new end divides is zeroed beyond it, and so written under the cipher.
-        if (disk.Placement == EncryptionPlacement.Inside)
+        try
+        {
+            Run(token => disk.ResizeAsync(Size, AllowShrink, token));
+        }
+        catch (VmCryptException locked) when (locked.ErrorId is ErrorIds.ImageLocked or ErrorIds.ImageBackingNotAttached)
         {
             _ = Join(disk);
+            Run(token => disk.ResizeAsync(Size, AllowShrink, token));
         }
-
-        Run(token => disk.ResizeAsync(Size, AllowShrink, token));
     }
 }

@@ -45,6 +45,11 @@ public sealed class UnlockImageCommand : SecretCmdlet
     [Parameter]
     public string ExportName { get; set; } = string.Empty;
 
+    /// <summary>Id or name of an internal snapshot; implies read-only.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Snapshot { get; set; }
+
     [Parameter]
     public SwitchParameter AsStream { get; set; }
 
@@ -90,7 +95,7 @@ public sealed class UnlockImageCommand : SecretCmdlet
         }
         else if (Shell.ShouldProcess(location.Text, AsStream ? "Open the plain disk as a stream" : "Serve the plain disk over NBD"))
         {
-            UnlockedDisk disk = Unlock(location, writable: !ReadOnly);
+            UnlockedDisk disk = Unlock(location, writable: !IsReadOnly);
             Shell.WriteObject(AsStream ? new DeviceStream(disk.Device, disk) : Serve(disk));
         }
     }
@@ -119,9 +124,11 @@ public sealed class UnlockImageCommand : SecretCmdlet
 
     private Task StopAsync() => Task.WhenAll(_exports.Select(export => export.StopAsync()));
 
+    private bool IsReadOnly => ReadOnly || Snapshot is not null;
+
     private UnlockedDisk Unlock(DiskLocation location, bool writable)
     {
-        DiskOpenOptions options = OpenOptions with { Writable = writable, References = References.With(AllowedFolder, Shell) };
+        DiskOpenOptions options = OpenOptions with { Writable = writable, Snapshot = Snapshot, References = References.With(AllowedFolder, Shell) };
         return Unlock(location, options, LayerPassphrase, Slot);
     }
 
@@ -130,7 +137,7 @@ public sealed class UnlockImageCommand : SecretCmdlet
         try
         {
             var options = new NbdServerOptions { Listen = [ListenAt(disk.Location)] };
-            ImageExport export = Run(token => ImageExport.StartAsync(disk, options, ExportName, ReadOnly, token));
+            ImageExport export = Run(token => ImageExport.StartAsync(disk, options, ExportName, IsReadOnly, token));
             if (Shell.OutlivesCommand)
             {
                 ExportTable.Add(export);

@@ -37,6 +37,18 @@ Describe 'Convert-Image' {
         (Get-FileHash $TestDrive/unpacked.raw).Hash | Should -Be (Get-FileHash $plain).Hash
     }
 
+    It 'copies an internal snapshot' -Skip:(-not $hasQemu) {
+        $disk = Join-Path $TestDrive 'snapped.qcow2'
+        qemu-img create -q -f qcow2 $disk 1M
+        qemu-io -c 'write -P 7 0 1M' $disk | Out-Null
+        qemu-img snapshot -c monday $disk
+        qemu-io -c 'write -P 8 0 1M' $disk | Out-Null
+        Convert-Image $disk "$TestDrive/monday.raw" -Snapshot monday -DestinationFormat Raw -Plain | Out-Null
+        (Get-FileBytes "$TestDrive/monday.raw")[0, 1048575] | Should -Be 7, 7
+        { Convert-Image $disk "$TestDrive/none.raw" -Snapshot sunday -DestinationFormat Raw -Plain -ErrorAction Stop } |
+            Should -Throw -ErrorId 'Qcow2SnapshotMissing,VmCrypt.Commands.ConvertImageCommand'
+    }
+
     It 'copies many images into a folder' {
         $null = New-Item -ItemType Directory $TestDrive/many, $TestDrive/out
         Copy-Item $plain $TestDrive/many/a.raw

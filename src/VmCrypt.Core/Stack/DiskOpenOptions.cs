@@ -21,6 +21,9 @@ public sealed record DiskOpenOptions
     /// <summary>The file or device of a detached LUKS header.</summary>
     public string? HeaderPath { get; init; }
 
+    /// <summary>Id or name of an internal snapshot of the outermost qcow2 image, shown in the place of the disk as it is now. Not for writing.</summary>
+    public string? Snapshot { get; init; }
+
     public ReferencePolicy References { get; init; } = ReferencePolicy.Default;
 
     /// <summary>Reads an image in spite of its writer's locks, like <c>qemu-img --force-share</c>; what is read may be torn. Not for writing.</summary>

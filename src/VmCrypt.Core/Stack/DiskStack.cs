@@ -48,6 +48,11 @@ public sealed class DiskStack : IAsyncDisposable
             throw new InvalidInputException(ErrorIds.InvalidParameter, "An image that others are writing can be shared for reading only.");
         }
 
+        if (options.Snapshot is not null && options.Writable)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An internal snapshot is what the disk was; it can be read, not written.");
+        }
+
         return new DiskStack(await new StackOpener(options).OpenAsync(location, cancellationToken));
     }
 
@@ -65,13 +70,15 @@ public sealed class DiskStack : IAsyncDisposable
             ? $"The image {location} has the legacy AES encryption, which has no key slots; convert it to LUKS."
             : $"The image {location} is not encrypted, so it has no key slots.");
 
-    /// <summary>Changes the size of the disk; needs no key. New bytes read as zeros where the format can say so, else as noise.</summary>
+    /// <summary>Changes the size of the disk, most often without a key. New bytes read as zeros where the format can say so, else as noise.</summary>
     /// <param name="size">Bytes, a multiple of 512.</param>
     /// <param name="allowShrink">The bytes beyond a smaller size are lost.</param>
     /// <remarks>
     /// One step for raw images (the file's length) and one ordered change of tables for qcow2: a crash leaves the old size or the new one.
     /// </remarks>
     /// <exception cref="RefusedException"><see cref="ErrorIds.ShrinkRefused"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.ImageLocked"/>: this change needs <see cref="UnlockAsync"/> first.</exception>
+    /// <exception cref="MissingException"><see cref="ErrorIds.ImageBackingNotAttached"/>: likewise.</exception>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.ResizeUnsupported"/>.</exception>
     public async ValueTask ResizeAsync(long size, bool allowShrink, CancellationToken cancellationToken)
     {

@@ -16,6 +16,7 @@ internal sealed class StackImage : IAsyncDisposable
 
     private IBlockDevice? _plain;
     private IBlockDevice? _payload;
+    private IBlockDevice? _snapshot;
     private bool _backingAttached;
 
     public required DiskLocation Location { get; init; }
@@ -31,6 +32,9 @@ internal sealed class StackImage : IAsyncDisposable
     public Qcow2Image? Qcow2 { get; init; }
 
     public QcowImage? Qcow { get; init; }
+
+    /// <summary>Id or name of the internal snapshot to show in the place of the disk as it is now.</summary>
+    public string? Snapshot { get; init; }
 
     public StackImage? Backing { get; set; }
 
@@ -87,8 +91,8 @@ internal sealed class StackImage : IAsyncDisposable
             await AttachBackingAsync(keys, cancellationToken);
             _plain = Placement switch
             {
-                EncryptionPlacement.None => Plain(),
-                EncryptionPlacement.LegacyAes => WithCipher(LegacyCipher(SecretFrom(keys))),
+                EncryptionPlacement.None => await PlainAsync(cancellationToken),
+                EncryptionPlacement.LegacyAes => await WithCipherAsync(LegacyCipher(SecretFrom(keys)), cancellationToken),
                 EncryptionPlacement.Inside => await InsideAsync(keys, cancellationToken),
                 _ => await OverAsync(keys, cancellationToken),
             };
@@ -108,6 +112,7 @@ internal sealed class StackImage : IAsyncDisposable
     {
         await (Payload?.DisposeAsync() ?? ValueTask.CompletedTask);
         await (_payload?.DisposeAsync() ?? ValueTask.CompletedTask);
+        await (_snapshot?.DisposeAsync() ?? ValueTask.CompletedTask);
         await Contents.DisposeAsync();
         await (Backing?.DisposeAsync() ?? ValueTask.CompletedTask);
         if (Placement == EncryptionPlacement.Detached)
@@ -131,22 +136,25 @@ internal sealed class StackImage : IAsyncDisposable
         _backingAttached = true;
     }
 
-    private IBlockDevice Plain()
+    private async ValueTask<IBlockDevice> ViewAsync(CancellationToken cancellationToken) => AlignedDevice.Over(
+        Snapshot is null ? Contents : _snapshot ??= await Qcow2!.OpenSnapshotAsync(Snapshot, cancellationToken));
+
+    private async ValueTask<IBlockDevice> PlainAsync(CancellationToken cancellationToken)
     {
-        IBlockDevice device = AlignedDevice.Over(Contents);
+        IBlockDevice device = await ViewAsync(cancellationToken);
         return Format == ImageFormat.Raw && IsProbed && device.Traits.CanWrite ? new ProbedRawDevice(device) : device;
     }
 
     private async ValueTask<IBlockDevice> InsideAsync(DiskKeys keys, CancellationToken cancellationToken)
     {
         using VolumeKey key = await UnlockAsync(keys, cancellationToken);
-        return WithCipher(key.CreateCipher());
+        return await WithCipherAsync(key.CreateCipher(), cancellationToken);
     }
 
     private async ValueTask<IBlockDevice> OverAsync(DiskKeys keys, CancellationToken cancellationToken)
     {
         using VolumeKey key = await UnlockAsync(keys, cancellationToken);
-        _payload = LuksPayloadDevice.Over(AlignedDevice.Over(Contents), key, ownsContents: false);
+        _payload = LuksPayloadDevice.Over(await ViewAsync(cancellationToken), key, ownsContents: false);
         if (OpenPayload is null)
         {
             return _payload;
@@ -161,11 +169,11 @@ internal sealed class StackImage : IAsyncDisposable
             ? await Luks!.UnlockWithVolumeKeyAsync(volumeKey, cancellationToken)
             : (await Luks!.UnlockAsync(SecretFrom(keys), keys.Slot, cancellationToken)).Key;
 
-    private IBlockDevice WithCipher(SectorCipher cipher)
+    private ValueTask<IBlockDevice> WithCipherAsync(SectorCipher cipher, CancellationToken cancellationToken)
     {
         Qcow2?.AttachCipher(cipher);
         Qcow?.AttachCipher(cipher);
-        return AlignedDevice.Over(Contents);
+        return ViewAsync(cancellationToken);
     }
 
     private SecretBuffer SecretFrom(DiskKeys keys) => keys.For(Location)

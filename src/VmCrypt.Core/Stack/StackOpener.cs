@@ -23,13 +23,31 @@ internal sealed class StackOpener(DiskOpenOptions options)
             header = options.HeaderPath is { } path
                 ? await OpenStorageAsync(DiskLocation.Parse(path), options.Writable, cancellationToken)
                 : null;
-            return await OpenImageAsync(storage, location, options.Format, header, cancellationToken);
+            StackImage image = await OpenImageAsync(storage, location, options.Format, header, cancellationToken);
+            CheckAskedFor(image);
+            return image;
         }
         catch
         {
             await storage.DisposeAsync();
             await (header?.DisposeAsync() ?? ValueTask.CompletedTask);
             throw;
+        }
+    }
+
+    // What the caller named must have been of use: a header or snapshot that is passed over would mean another disk than the one meant.
+    private void CheckAskedFor(StackImage image)
+    {
+        if (options.HeaderPath is not null && image.Placement != EncryptionPlacement.Detached)
+        {
+            throw new InvalidInputException(ErrorIds.HeaderUnexpected,
+                $"The image {image.Location} has its own encryption header, so that {options.HeaderPath} cannot be its header.");
+        }
+
+        if (options.Snapshot is not null && image is { Qcow2: null, OpenPayload: null })
+        {
+            throw new InvalidInputException(ErrorIds.SnapshotUnsupported,
+                $"The image {image.Location} is {image.Format} and has no internal snapshots; only qcow2 images have them.");
         }
     }
 
@@ -112,6 +130,7 @@ internal sealed class StackOpener(DiskOpenOptions options)
             IsProbed = probed,
             Qcow2 = await Qcow2Image.OpenAsync(storage, new Qcow2OpenOptions { Writable = storage.Traits.CanWrite }, cancellationToken),
             OpenPayload = PayloadOpener(location),
+            Snapshot = _opened.Count == 1 ? options.Snapshot : null,
         };
         try
         {

@@ -150,6 +150,52 @@ public sealed class DiskStackTests : IDisposable
     }
 
     [Fact]
+    public async Task Opens_an_encrypted_disk_as_it_was_when_a_snapshot_was_taken()
+    {
+        string image = _scratch["disk.qcow2"];
+        byte[] before = Content();
+        await MakeAsync(image, ImageFormat.Qcow2, before);
+        string[] secret = QemuImg.Secret(_scratch, Passphrase);
+        string options = $"driver=qcow2,encrypt.key-secret=key,file.driver=file,file.filename={image}";
+        Tools.Run("qemu-img", ["snapshot", .. secret, "--image-opts", "-c", "monday", options]);
+        QemuImg.IO(options, secret, "write -P 0x66 0 8M");
+        using DiskKeys keys = Keys(Passphrase);
+
+        await using (DiskStack now = await OpenAsync(image))
+        {
+            Assert.All(await ReadAllAsync(await now.UnlockAsync(keys, default)), value => Assert.Equal(0x66, value));
+        }
+
+        await using DiskStack then = await OpenAsync(image, DiskOpenOptions.Default with { Snapshot = "monday" });
+        Assert.Equal(before, await ReadAllAsync(await then.UnlockAsync(keys, default)));
+    }
+
+    [Fact]
+    public async Task Refuses_snapshots_that_are_not_there_or_to_be_written()
+    {
+        string image = PlainQcow2(1);
+        using DiskKeys none = new();
+        await using DiskStack disk = await OpenAsync(image, DiskOpenOptions.Default with { Snapshot = "gone" });
+
+        Assert.Equal(ErrorIds.Qcow2SnapshotMissing, (await Assert.ThrowsAsync<MissingException>(async () => await disk.UnlockAsync(none, default))).ErrorId);
+        Assert.Equal(ErrorIds.InvalidParameter, (await Assert.ThrowsAsync<InvalidInputException>(
+            async () => await OpenAsync(image, DiskOpenOptions.Default with { Snapshot = "gone", Writable = true }))).ErrorId);
+        Assert.Equal(ErrorIds.SnapshotUnsupported, (await Assert.ThrowsAsync<InvalidInputException>(
+            async () => await OpenAsync(_scratch.File("raw", new byte[4096]), DiskOpenOptions.Default with { Snapshot = "x" }))).ErrorId);
+    }
+
+    [Fact]
+    public async Task Refuses_a_detached_header_for_an_image_that_has_its_own()
+    {
+        await MakeAsync(_scratch["a"], ImageFormat.Raw, Content());
+        await MakeAsync(_scratch["b"], ImageFormat.Raw, Content());
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(
+            async () => await OpenAsync(_scratch["a"], DiskOpenOptions.Default with { HeaderPath = _scratch["b"] }));
+        Assert.Equal(ErrorIds.HeaderUnexpected, error.ErrorId);
+    }
+
+    [Fact]
     public async Task A_raw_disk_by_guess_refuses_to_become_an_image_of_another_format()
     {
         string image = _scratch.File("raw", new byte[65536]);
