@@ -112,7 +112,7 @@ internal sealed class ClusterEraser(
         {
             if (_map.L2TableAt(start) == 0 && skips(start))
             {
-                start = Math.Min(end, _map.NextTable(start));
+                start = _map.NextTable(start, end);
                 continue;
             }
 

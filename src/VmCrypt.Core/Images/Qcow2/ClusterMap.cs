@@ -17,7 +17,7 @@ internal sealed class ClusterMap(ImageTables tables, PointerTable l1)
         long l2 = L2TableAt(offset);
         if (l2 == 0)
         {
-            return new(new GuestRun(offset, Math.Min(length, NextTable(offset) - offset), Qcow2MappingKind.Unallocated, L2Entry.Unallocated, -1));
+            return new(new GuestRun(offset, NextTable(offset, offset + length) - offset, Qcow2MappingKind.Unallocated, L2Entry.Unallocated, -1));
         }
 
         (long pageOffset, int at) = PlaceOfEntry(l2, offset);
@@ -55,16 +55,17 @@ internal sealed class ClusterMap(ImageTables tables, PointerTable l1)
         return (offset | (coverage - 1)) + 1;
     }
 
-    /// <summary>The first guest offset behind <paramref name="offset"/> that may have an L2 table, where that of the offset has none.</summary>
-    public long NextTable(long offset)
+    /// <summary>The first guest offset behind <paramref name="offset"/> that may have an L2 table, where that of the offset has none; at most <paramref name="end"/>.</summary>
+    public long NextTable(long offset, long end)
     {
         long index = _geometry.L1Index(offset);
+        long last = _geometry.L1Index(end - 1);
         do
         {
             index++;
         }
-        while (index < l1.Count && l1[index] == 0);
-        return index >= l1.Count ? long.MaxValue : index * _geometry.L2Coverage;
+        while (index <= last && (index >= l1.Count || l1[index] == 0));
+        return index > last ? end : index * _geometry.L2Coverage;
     }
 
     /// <summary>The whole range as runs, with the places of this layer.</summary>
