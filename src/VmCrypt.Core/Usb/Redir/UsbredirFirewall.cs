@@ -8,8 +8,7 @@ namespace VmCrypt.Core.Usb.Redir;
 
 /// <summary>Stands between the two ends of a usbredir connection, without their sockets: passes on what is allowed.</summary>
 /// <remarks>
-/// <para>What a host announces (ep_info, interface_info, device_connect, in this order) is held back until the device is judged. A
-/// device that is denied is never shown to the guest, and the host gets filter_reject. A device that is shown and no longer allowed
+/// <para>What a host announces (interface_info and ep_info, then device_connect) is held back until the device is judged. A device that is denied is never shown to the guest, and the host gets filter_reject. A device that is shown and no longer allowed
 /// (the list has changed, its interfaces have, its descriptors say something else) is disconnected from the guest at once; packets
 /// that the guest had sent before it knew are swallowed until its acknowledgement.</para>
 /// <para>Both hellos pass, less the capabilities that nobody knew in version 0.7. Not for several threads at once.</para>
@@ -22,11 +21,14 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
     private const int MaxHeld = 1024 * 1024;
     private const int MaxClaims = 64;
 
+    private static readonly UsbredirPacketType[] s_announcement =
+        [UsbredirPacketType.EndpointInfo, UsbredirPacketType.InterfaceInfo, UsbredirPacketType.DeviceConnect];
+
     private readonly UsbredirEnd _host = new(UsbredirSide.Host);
     private readonly UsbredirEnd _guest = new(UsbredirSide.Guest);
     private readonly DescriptorWatch _watch = new();
     private readonly List<UsbDeviceDescription> _claims = [];
-    private readonly ArrayBufferWriter<byte> _announcement = new();
+    private readonly Dictionary<UsbredirPacketType, byte[]> _announced = [];
     private IReadOnlyList<UsbClassCode>? _interfaces;
     private UsbDeviceDescription? _device;
     private SerialProbe? _probe;
@@ -164,7 +166,7 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
         switch (piece.Type)
         {
             case UsbredirPacketType.EndpointInfo:
-                Announce(piece, restart: _state != DeviceState.Shown);
+                Announce(piece);
                 break;
             case UsbredirPacketType.InterfaceInfo:
                 TakeInterfaces(piece);
@@ -187,21 +189,17 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
         }
     }
 
-    private void Announce(in UsbredirPiece piece, bool restart)
+    // The latest of each counts. The document wants ep_info first, usbredirhost sends it last; nobody minds.
+    private void Announce(in UsbredirPiece piece)
     {
         if (_state == DeviceState.Shown)
         {
             _guest.Out.Write(piece.Bytes);
-            return;
         }
-
-        if (restart)
+        else
         {
-            _announcement.Clear();
-            _interfaces = null;
+            _announced[piece.Type] = piece.Bytes.ToArray();
         }
-
-        _announcement.Write(piece.Bytes);
     }
 
     private void TakeInterfaces(in UsbredirPiece piece)
@@ -218,12 +216,7 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
             _device = changed;
         }
 
-        if (_state != DeviceState.Shown && _announcement.WrittenCount > 2 * UsbredirFormat.MaxTypeHeader)
-        {
-            throw UsbredirFormat.Invalid(UsbredirSide.Host, "announced interfaces again and again without a device");
-        }
-
-        Announce(piece, restart: false);
+        Announce(piece);
     }
 
     private void TakeConnect(in UsbredirPiece piece)
@@ -244,7 +237,7 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
         };
         _watch.Clear();
         _claims.Clear();
-        _announcement.Write(piece.Bytes);
+        _announced[piece.Type] = piece.Bytes.ToArray();
         report(UsbEventKind.Plugged, _device, "the usbredir host offers it");
         if (rules().AsksForSerial)
         {
@@ -264,7 +257,11 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
         report(verdict.Allowed ? UsbEventKind.Allowed : UsbEventKind.Denied, _device, verdict.Reason);
         if (verdict.Allowed)
         {
-            _guest.Out.Write(_announcement.WrittenSpan);
+            foreach (UsbredirPacketType type in s_announcement)
+            {
+                _guest.Out.Write(_announced.GetValueOrDefault(type));
+            }
+
             _state = DeviceState.Shown;
         }
         else
@@ -272,7 +269,7 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
             Hide();
         }
 
-        _announcement.Clear();
+        _announced.Clear();
     }
 
     private void TakeDisconnect(in UsbredirPiece piece)
@@ -294,7 +291,7 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
 
         _state = DeviceState.None;
         (_device, _probe, _interfaces) = (null, null, null);
-        _announcement.Clear();
+        _announced.Clear();
     }
 
     private void TakeControlAnswer(in UsbredirPiece piece)

@@ -39,6 +39,17 @@ public sealed class UsbredirFirewallTests
     }
 
     [Fact]
+    public void The_order_of_usbredirhost_is_as_good_as_that_of_the_document()
+    {
+        Allow("class=08");
+        Greet();
+
+        FromHost([.. _packets.Interfaces(s_storage), .. _packets.EndpointInfo(), .. _packets.Connect(0x48d, 0x1169)]);
+
+        Assert.Equal(Announcement, ToGuest());
+    }
+
+    [Fact]
     public void A_denied_device_is_never_shown_and_the_host_is_told()
     {
         Greet();
