@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using VmCrypt.Core.Crypto;
 
@@ -39,6 +40,9 @@ internal sealed class CryptoBench : IBench
         {
             yield return Splitter(hash);
         }
+
+        yield return Argon(4);
+        yield return Argon(1);
     }
 
     private static Figure Cipher(string text, int keySize, int sectorSize, AesPath path, bool encrypt, string? peerCipher, double? goal)
@@ -73,6 +77,28 @@ internal sealed class CryptoBench : IBench
         byte[] material = new byte[key.Length * 4000];
         return new Figure($"anti-forensic merge 64 x 4000 {HashKinds.NameOf(hash)}", "merges/s",
             PerSecond(() => AntiForensic.Merge(hash, material, key, 4000)), "-", Peer: null, Goal: null);
+    }
+
+    // Four passes over a gigabyte, at the time of day: lanes are threads on both sides.
+    private static Figure Argon(int lanes)
+    {
+        const int Passes = 4;
+        const int MiB = 1024;
+        byte[] key = new byte[32];
+        TimeSpan ours = TimeSpan.MaxValue;
+        TimeSpan? peer = null;
+        for (int round = 0; round < 3; round++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            Argon2.Derive(Argon2Variant.Id, "a passphrase"u8, "some salt"u8, new Argon2Cost(MiB * 1024, Passes, lanes), key);
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+            ours = elapsed < ours ? elapsed : ours;
+            TimeSpan? theirs = Peer.Run(
+                "sh", "-c", $"printf 'a passphrase' | argon2 'some salt' -id -t {Passes} -k {MiB * 1024} -p {lanes} -l 32 -r")?.Elapsed;
+            peer = theirs < peer || peer is null ? theirs : peer;
+        }
+
+        return new Figure($"argon2id 1 GiB, {Passes} passes, {lanes} lanes", "MiB/s", Passes * MiB / ours.TotalSeconds, "argon2", Passes * MiB / peer?.TotalSeconds, Goal: 1 / 1.1);
     }
 
     private static double PerSecond(Action job)

@@ -19,4 +19,10 @@ public static partial class ErrorIds
 
     /// <summary>The iteration count is zero or higher than any tool makes.</summary>
     public const string IterationsUnsupported = nameof(IterationsUnsupported);
+
+    /// <summary>Memory, passes or lanes of an Argon2 cost are outside of what the function allows.</summary>
+    public const string Argon2CostInvalid = nameof(Argon2CostInvalid);
+
+    /// <summary>An Argon2 computation needs more memory than this machine has or gives.</summary>
+    public const string Argon2MemoryMissing = nameof(Argon2MemoryMissing);
 }
