@@ -107,8 +107,9 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
             return;
         }
 
+        IReadOnlyList<Qcow2Bitmap> bitmaps = await Qcow2BitmapDirectory.ReadAsync(file, pointer, _geometry, cancellationToken);
         CountArea("bitmap directory", (long)pointer.DirectoryOffset, (long)pointer.DirectoryBytes);
-        foreach (Qcow2Bitmap bitmap in await Qcow2BitmapDirectory.ReadAsync(file, pointer, _geometry, cancellationToken))
+        foreach (Qcow2Bitmap bitmap in bitmaps)
         {
             CountArea($"table of bitmap '{bitmap.Name}'", bitmap.TableOffset, (long)bitmap.TableEntries * sizeof(ulong));
             PointerTable table = await PointerTable.ReadAsync(file, bitmap.TableOffset, bitmap.TableEntries, cancellationToken);
@@ -139,7 +140,13 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
     /// <summary>Counts all clusters that the bytes touch; only the last one may lie partly behind the end of the file.</summary>
     private void CountArea(string name, long offset, long bytes)
     {
-        if (bytes > 0 && (offset + bytes - 1 & -(long)_geometry.ClusterSize) >= file.Length)
+        if (bytes == 0)
+        {
+            // The offset of nothing has no meaning and may be anything.
+            return;
+        }
+
+        if ((offset + bytes - 1 & -(long)_geometry.ClusterSize) >= file.Length)
         {
             found($"The {name} at offset {offset} does not lie in the file of {file.Length} bytes.");
             return;

@@ -1,3 +1,4 @@
+using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Images.Qcow2;
@@ -36,6 +37,7 @@ internal sealed class WriteEngine : IDisposable
             await data.Storage.SetLengthAsync(tables.VirtualSize, cancellationToken);
         }
 
+        await CompleteLastClusterAsync(tables, cancellationToken);
         await WithdrawPromisesAsync(tables, cancellationToken);
         var refcounts = new Refcounts(tables, table);
         var engine = new WriteEngine(tables, refcounts, reader, data);
@@ -59,6 +61,17 @@ internal sealed class WriteEngine : IDisposable
     }
 
     public void Dispose() => Flusher.Dispose();
+
+    /// <summary>QEMU ends a file inside of its last cluster when nothing was written to the rest of it; we write there in place.</summary>
+    private static async ValueTask CompleteLastClusterAsync(ImageTables tables, CancellationToken cancellationToken)
+    {
+        IBlockDevice file = tables.File;
+        int missing = -tables.Geometry.InCluster(file.Length) & (tables.Geometry.ClusterSize - 1);
+        if (missing > 0 && file.Traits.CanResize)
+        {
+            await file.SetLengthAsync(file.Length + missing, cancellationToken);
+        }
+    }
 
     /// <summary>Unknown autoclear features go; bitmaps that should track the writes to come are marked as no longer true.</summary>
     private static async ValueTask WithdrawPromisesAsync(ImageTables tables, CancellationToken cancellationToken)

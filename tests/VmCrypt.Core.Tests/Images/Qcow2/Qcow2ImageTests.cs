@@ -71,6 +71,33 @@ public sealed class Qcow2ImageTests
     }
 
     [Fact]
+    public async Task Writes_where_the_file_ends_inside_of_its_last_cluster()
+    {
+        // QEMU leaves files so that have extended L2 entries: only the subclusters in use are written.
+        const int Subcluster = 512;
+        var options = new Qcow2CreateOptions { Size = DiskBytes, ClusterSize = 32 * Subcluster, ExtendedL2 = true };
+        var whole = new MemoryDevice(await Sample.WithContentAsync(options, new byte[DiskBytes]));
+        await using (Qcow2Image image = await Sample.OpenAsync(whole, Sample.Writable))
+        {
+            await image.TrimAsync(0, DiskBytes, Sample.Token);
+            await image.WriteAsync(0, new byte[Subcluster], Sample.Token);
+        }
+
+        long place = (await (await Sample.OpenAsync(whole)).MapAsync(0, Subcluster, Sample.Token).FirstAsync(Sample.Token)).HostOffset!.Value;
+        var cut = new MemoryDevice(whole.ToArray()[..(int)(place + Subcluster)]);
+        byte[] data = [.. Enumerable.Repeat((byte)7, Subcluster)];
+        await using (Qcow2Image image = await Sample.OpenAsync(cut, Sample.Writable))
+        {
+            await image.WriteAsync(20 * Subcluster, data, Sample.Token);
+        }
+
+        await Sample.CheckAsync(cut.ToArray());
+        byte[] read = new byte[Subcluster];
+        await (await Sample.OpenAsync(cut)).ReadAsync(20 * Subcluster, read, Sample.Token);
+        Assert.Equal(data, read);
+    }
+
+    [Fact]
     public async Task A_device_of_fixed_size_holds_an_image_until_it_is_full()
     {
         const int FixedBytes = 512 * 1024;
