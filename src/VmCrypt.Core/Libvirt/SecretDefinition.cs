@@ -1,3 +1,4 @@
+using System.Text;
 using System.Xml;
 using System.Xml.Linq;
 using VmCrypt.Core.Errors;
@@ -32,7 +33,18 @@ public sealed class SecretDefinition
     }
 
     /// <summary>The XML, indented, without a declaration.</summary>
-    public override string ToString() => _xml.ToString();
+    public override string ToString()
+    {
+        // Entities, because a reader takes a bare carriage return for a line feed: the name would be another.
+        var settings = new XmlWriterSettings { Indent = true, OmitXmlDeclaration = true, NewLineHandling = NewLineHandling.Entitize };
+        var text = new StringBuilder();
+        using (var writer = XmlWriter.Create(text, settings))
+        {
+            _xml.WriteTo(writer);
+        }
+
+        return text.ToString();
+    }
 
     private static string TypeName(SecretUsage usage) => usage switch
     {

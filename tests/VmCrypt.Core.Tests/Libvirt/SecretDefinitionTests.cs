@@ -1,3 +1,4 @@
+using System.Xml.Linq;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Libvirt;
 
@@ -22,6 +23,19 @@ public sealed class SecretDefinitionTests
             </secret>
             """.ReplaceLineEndings("\n"),
             xml);
+    }
+
+    [Theory]
+    [InlineData("/vm/a\rb")]
+    [InlineData("/vm/a\r\nb")]
+    [InlineData("/vm/a\tb \u0085")]
+    public void A_reader_finds_the_name_as_it_was(string name)
+    {
+        string xml = new SecretDefinition(SecretUsage.Volume, name, new SecretOptions { Description = name }).ToString();
+
+        XElement read = XElement.Parse(xml);
+        Assert.Equal(name, read.Element("usage")!.Element("volume")!.Value);
+        Assert.Equal(name, read.Element("description")!.Value);
     }
 
     [Theory]
