@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Qemu;
@@ -21,16 +22,15 @@ public sealed record StreamEndpoint
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.MonitorEndpointInvalid"/>.</exception>
     public static StreamEndpoint Parse(string text)
     {
-        if (text.StartsWith("unix:", StringComparison.Ordinal) && text.Length is > 5 and <= 5 + 107)
+        if (text.StartsWith("unix:", StringComparison.Ordinal) && Encoding.UTF8.GetByteCount(text) is > 5 and <= 5 + 107)
         {
             return new StreamEndpoint(text, new UnixDomainSocketEndPoint(text[5..]));
         }
 
         int colon = text.LastIndexOf(':');
-        if (text.StartsWith("tcp:", StringComparison.Ordinal) && colon > 4
+        if (text.StartsWith("tcp:", StringComparison.Ordinal) && colon > 4 && text[4..colon].Trim('[', ']') is { Length: > 0 } host
             && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port))
         {
-            string host = text[4..colon].Trim('[', ']');
             return new StreamEndpoint(text, IPAddress.TryParse(host, out IPAddress? address) ? new IPEndPoint(address, port) : new DnsEndPoint(host, port));
         }
 

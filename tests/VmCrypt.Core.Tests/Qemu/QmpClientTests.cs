@@ -129,6 +129,8 @@ public sealed class QmpClientTests : IAsyncDisposable
     [InlineData("tcp:host")]
     [InlineData("tcp:host:99999")]
     [InlineData("tcp::4444")]
+    [InlineData("tcp:[]:4444")]
+    [InlineData("unix:/run/äääääääääääääääääääääääääääääääääääääääääääääääääääääääääää")]
     [InlineData("vm01")]
     public void Refuses_addresses_that_name_no_socket(string text) =>
         Assert.Equal(ErrorIds.MonitorEndpointInvalid, Assert.Throws<InvalidInputException>(() => StreamEndpoint.Parse(text)).ErrorId);
