@@ -92,13 +92,13 @@ public sealed class NbdListenerTests
     public async Task Drops_a_client_whose_handshake_takes_too_long(string sent)
     {
         await using TestServer server = await TestServer.StartAsync(
-            new MemoryDevice(4096), options => options with { HandshakeTimeout = TimeSpan.FromMilliseconds(100) });
+            new MemoryDevice(4096), options => options with { HandshakeTimeout = TimeSpan.FromSeconds(1) });
         using RawClient slow = RawClient.Connect(server.Server);
-        using RawClient quick = RawClient.Open(server.Server);
         slow.Send(Convert.FromHexString(sent));
+        using RawClient quick = RawClient.Open(server.Server);
 
         Assert.True(slow.IsHungUp());
-        await Task.Delay(100, Token);
+        await Task.Delay(500, Token);
         quick.Send(Wire.Request(NbdCommand.Read, 0, 1));
         Assert.Equal(NbdError.None, quick.ReadError(1));
     }

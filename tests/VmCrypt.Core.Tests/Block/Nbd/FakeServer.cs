@@ -51,7 +51,7 @@ internal sealed class FakeServer : IAsyncDisposable
                 peers.Add(ServeAsync(new Peer(socket, _stopping.Task), script));
             }
         }
-        catch (SocketException)
+        catch (Exception stopped) when (stopped is SocketException or ObjectDisposedException)
         {
             await Task.WhenAll(peers);
         }
