@@ -38,6 +38,9 @@ internal sealed class NbdConnection : IAsyncDisposable
 
     public NbdAgreement Agreement { get; }
 
+    /// <summary>Why it broke; null while it lives.</summary>
+    public Exception? Fault => Volatile.Read(ref _broken);
+
     /// <summary>Calls under way.</summary>
     public int Load => _calls.Count;
 

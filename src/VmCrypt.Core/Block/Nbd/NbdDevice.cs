@@ -212,14 +212,18 @@ public sealed class NbdDevice : IBlockDevice
 
     private bool Offers(NbdTransmissionFlags flag) => _agreement.Has(flag);
 
-    private Task CallAsync(NbdCall call, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
-        LeastLoaded().CallAsync(call, data, cancellationToken);
+    private async Task CallAsync(NbdCall call, ReadOnlyMemory<byte> data, CancellationToken cancellationToken) =>
+        await LeastLoaded().CallAsync(call, data, cancellationToken);
 
     private NbdConnection LeastLoaded()
     {
-        if (_connections.Length == 1)
+        // One that broke took the device with it, even if others still answer.
+        foreach (NbdConnection connection in _connections)
         {
-            return _connections[0];
+            if (connection.Fault is { } fault)
+            {
+                throw NbdCalls.Lost(fault);
+            }
         }
 
         // The start moves on so that equally idle connections take turns.

@@ -30,14 +30,41 @@ public sealed class NbdDeviceFaultTests
     }
 
     [Fact]
-    public async Task One_lost_connection_of_several_fails_the_device()
+    public async Task Uses_as_many_connections_as_allowed()
     {
         await using TestServer server = await TestServer.StartAsync(new MemoryDevice(1 << 20));
-        await using NbdDevice device = await server.ConnectAsync(new NbdClientOptions { MaxConnections = 4 });
-        Assert.Equal(4, server.Server.Clients.Count);
+        await using NbdDevice device = await server.ConnectAsync(new NbdClientOptions { MaxConnections = 3 });
 
-        await server.Server.StopAsync(Token);
+        await Task.WhenAll(Enumerable.Range(0, 64).Select(i => device.ReadAsync(i * 4096, new byte[4096], Token).AsTask()));
 
+        Assert.Equal(3, server.Server.Clients.Count);
+        Assert.All(server.Server.Clients, client => Assert.InRange(client.Statistics.Requests, 1, 62));
+    }
+
+    [Fact]
+    public async Task One_lost_connection_of_several_fails_the_device()
+    {
+        int connections = 0;
+        await using var server = FakeServer.WithDisk(NbdTransmissionFlags.CanMultiConn, async peer =>
+        {
+            bool dies = Interlocked.Increment(ref connections) == 3;
+            while (true)
+            {
+                NbdRequest request = await peer.ReadRequestAsync();
+                if (dies)
+                {
+                    return;
+                }
+
+                await peer.SendAsync(Wire.SimpleReply(request.Cookie, NbdError.None, new byte[512]));
+            }
+        });
+        await using NbdDevice device = await ConnectAsync(server);
+
+        Task[] first = [.. Enumerable.Range(0, 4).Select(_ => device.ReadAsync(0, new byte[512], Token).AsTask())];
+        await FailsAsync(ErrorIds.NbdConnectionLost, Task.WhenAll(first));
+
+        Assert.Contains(first, read => read.IsCompletedSuccessfully);
         for (int i = 0; i < 8; i++)
         {
             await FailsAsync(ErrorIds.NbdConnectionLost, device.ReadAsync(0, new byte[512], Token).AsTask());
