@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using VmCrypt.Core.Errors;
 
@@ -83,7 +84,7 @@ public sealed class NbdDevice : IBlockDevice
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.NbdConnectFailed"/>, <see cref="ErrorIds.NbdOptionRefused"/>.</exception>
     public static async Task<IReadOnlyList<NbdExportInfo>> ListAsync(NbdUri uri, CancellationToken cancellationToken)
     {
-        (System.Net.Sockets.Socket socket, _, NbdClientHandshake done) = await NbdConnector.ConnectAsync(
+        (Socket socket, _, NbdClientHandshake done) = await NbdConnector.ConnectAsync(
             uri.Address, export: null, NbdClientOptions.Default.ConnectTimeout, cancellationToken);
         socket.Dispose();
         return done.Exports!;
@@ -199,7 +200,7 @@ public sealed class NbdDevice : IBlockDevice
 
     private static async Task<NbdConnection> OpenAsync(NbdUri uri, NbdClientOptions options, CancellationToken cancellationToken)
     {
-        (System.Net.Sockets.Socket socket, NbdReceiveBuffer received, NbdClientHandshake done) =
+        (Socket socket, NbdReceiveBuffer received, NbdClientHandshake done) =
             await NbdConnector.ConnectAsync(uri.Address, uri.Export, options.ConnectTimeout, cancellationToken);
         return new NbdConnection(socket, received, done.Agreement!);
     }
