@@ -64,4 +64,10 @@ public static partial class ErrorIds
 
     /// <summary>Other images are built on the file.</summary>
     public const string WipeTargetIsBacking = nameof(WipeTargetIsBacking);
+
+    /// <summary>A file is no wipe certificate.</summary>
+    public const string CertificateInvalid = nameof(CertificateInvalid);
+
+    /// <summary>A file holds no key that can sign, or verify, wipe certificates.</summary>
+    public const string CertificateKeyUnusable = nameof(CertificateKeyUnusable);
 }

@@ -29,8 +29,8 @@ internal sealed class ImageRelations
         string folder = Path.GetDirectoryName(path)!;
         ILookup<string, string> users = await _folders.GetOrAdd(
             folder, name => new(() => Task.Run(() => ScanAsync(name, CancellationToken.None), CancellationToken.None))).Value.WaitAsync(cancellationToken);
-        // A dependant that has been wiped or deleted since the scan depends on nothing any more.
-        string[] living = [.. users[path].Where(StartsAsQcow)];
+        // A dependant that has been wiped or deleted since the scan depends on nothing any more; one that goes along will not.
+        string[] living = [.. users[path].Where(user => !request.Together.Contains(user) && StartsAsQcow(user))];
         if (living.Length > 0)
         {
             throw new RefusedException(ErrorIds.WipeTargetIsBacking,
@@ -67,7 +67,7 @@ internal sealed class ImageRelations
         }
     }
 
-    private static bool StartsAsQcow(string file)
+    public static bool StartsAsQcow(string file)
     {
         try
         {

@@ -58,6 +58,12 @@ public sealed record WipeRequest
     /// <summary>Somebody has confirmed a second time, where the policy wants that.</summary>
     public bool SecondConfirmation { get; init; }
 
+    /// <summary>What of the files that belong to an image is wiped along with it; see <see cref="WipeService.ExpandAsync"/>.</summary>
+    public WipeInclude Include { get; init; }
+
+    /// <summary>Files that are wiped along with this one, and so no longer depend on it.</summary>
+    internal IReadOnlyList<string> Together { get; init; } = [];
+
     /// <summary>How often the target is flushed and its journal saved.</summary>
     internal TimeSpan SaveEvery { get; init; } = TimeSpan.FromSeconds(5);
 }

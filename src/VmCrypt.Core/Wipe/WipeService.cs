@@ -95,6 +95,45 @@ public sealed class WipeService
             }
         });
 
+    /// <summary>The request itself and one for each file that belongs to its image and is to go along, in the order in which they can go.</summary>
+    public static async Task<IReadOnlyList<WipeRequest>> ExpandAsync(WipeRequest request, CancellationToken cancellationToken)
+    {
+        if (request.Include == WipeInclude.None)
+        {
+            return [request];
+        }
+
+        string[] paths =
+        [
+            request.Path,
+            .. (await Companions.FindAsync(request.Path, cancellationToken)).Where(other => request.Include.HasFlag(other.Kind)).Select(other => other.Path),
+        ];
+        string[] together = [.. paths.Select(TargetOpener.FullPath)];
+        return [.. paths.Select(path => request with { Path = path, Include = WipeInclude.None, Together = together })];
+    }
+
+    /// <summary>Fills the free space of a file system but for a reserve, wipes it, and gives it back. A stop starts from the beginning the next time.</summary>
+    /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
+    public Task<WipeResult> RunFreeSpaceAsync(FreeSpaceRequest request, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        string folder = Path.GetFullPath(request.Folder);
+        var wipe = new WipeRequest
+        {
+            Path = folder,
+            Standard = request.Standard,
+            Verify = request.Verify,
+            BytesPerSecond = request.BytesPerSecond,
+            Idle = request.Idle,
+        };
+        return _audit.RefusalsOfAsync(wipe, async () =>
+        {
+            await using FreeSpaceTarget target = await FreeSpaceTarget.FillAsync(folder, request.ReserveBytes, cancellationToken);
+            JournalPlan plan = JournalPlan.Of(target, wipe, request.Standard, _clock);
+            return await ExecuteAsync(
+                new WipeSession(target, wipe, plan, null, _clock), SecretBuffer.Random(PassSequence.SeedSize), progress, cancellationToken);
+        });
+    }
+
     private async Task<WipeResult> WipeAsync(
         WipeRequest request, WipeStandard standard, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
@@ -112,12 +151,19 @@ public sealed class WipeService
             }
         }
 
+        // Looked at while the image can still be read.
+        string[] companions = [.. (await Companions.FindAsync(path, cancellationToken)).Select(other => other.Path).Where(other => !request.Together.Contains(other))];
         KeyErasure? keys = standard.CryptoErase ? await EraseKeysAsync(request, cancellationToken) : null;
         await using WipeTarget target = await TargetOpener.OpenAsync(request.Path, request.AllowLinks, null, cancellationToken);
         SecretBuffer seed = SecretBuffer.Random(PassSequence.SeedSize);
         JournalPlan plan = JournalPlan.Of(target, request, standard, _clock);
         await using WipeJournal journal = WipeJournal.Create(file, plan, seed, hostKey);
-        return await ExecuteAsync(new WipeSession(target, request, standard, journal, keys, _clock), seed, progress, cancellationToken);
+        var session = new WipeSession(target, request, plan, journal, _clock)
+        {
+            ErasedKeys = keys,
+            KnownFindings = [.. companions.Select(other => new WipeFinding(FindingKind.NotIncluded, FindingWeight.Note, $"Not covered: '{other}', which belongs to the disk."))],
+        };
+        return await ExecuteAsync(session, seed, progress, cancellationToken);
     }
 
     private async Task<WipeResult> GoOnAsync(
@@ -126,8 +172,7 @@ public sealed class WipeService
         await using WipeTarget target =
             await TargetOpener.OpenAsync(journal.Plan.Path, request.AllowLinks, journal.Plan.Length, cancellationToken);
         journal.RequireTarget(target.Identity, target.Map);
-        var standard = new WipeStandard(journal.Plan.Standard, builtIn: false);
-        return await ExecuteAsync(new WipeSession(target, request, standard, journal, null, _clock), seed, progress, cancellationToken);
+        return await ExecuteAsync(new WipeSession(target, request, journal.Plan, journal, _clock), seed, progress, cancellationToken);
     }
 
     private async Task<WipeResult> ExecuteAsync(WipeSession session, SecretBuffer seed, IProgress<JobProgress>? progress, CancellationToken cancellationToken)

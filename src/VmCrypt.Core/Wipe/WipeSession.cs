@@ -12,24 +12,34 @@ using VmCrypt.Core.Wipe.Targets;
 namespace VmCrypt.Core.Wipe;
 
 /// <summary>One run on one opened target, from its first change to its result.</summary>
+/// <param name="journal">Null where a run that stops leaves nothing to go on with.</param>
 internal sealed class WipeSession(
-    WipeTarget target, WipeRequest request, WipeStandard standard, WipeJournal journal, KeyErasure? keys, TimeProvider clock)
+    WipeTarget target, WipeRequest request, JournalPlan plan, WipeJournal? journal, TimeProvider clock)
 {
+    private readonly WipeStandard _standard = new(plan.Standard, builtIn: false);
     private readonly List<WipeFinding> _findings = [];
     private VmCryptException? _fault;
     private bool _interrupted;
 
     public WipeRequest Request => request;
 
+    /// <summary>The end of the key slots, where that came first.</summary>
+    public KeyErasure? ErasedKeys { get; init; }
+
+    /// <summary>What is known before the run and is to be said in any case.</summary>
+    public IReadOnlyList<WipeFinding> KnownFindings { get; init; } = [];
+
+    private RunState From => journal?.State ?? new RunState();
+
     public (string Name, string Value)[] BeginFacts =>
     [
-        ("standard", standard.Name),
+        ("standard", _standard.Name),
         ("identity", target.Identity),
         ("bytes", $"{target.Map.TotalBytes}"),
         ("resumes", $"{Resumes}"),
     ];
 
-    private int Resumes => journal.State.Passes.IsEmpty ? 0 : journal.State.Resumes + 1;
+    private int Resumes => From.Passes.IsEmpty ? 0 : From.Resumes + 1;
 
     public static (string Name, string Value)[] EndFacts(WipeResult result) =>
     [
@@ -44,15 +54,15 @@ internal sealed class WipeSession(
     /// <summary>Takes <paramref name="seed"/>.</summary>
     public async Task<WipeResult> RunAsync(SecretBuffer seed, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
-        using var passes = new PassSequence(standard, seed);
+        using var passes = new PassSequence(_standard, seed);
         var options = new RunOptions
         {
-            Verify = journal.Plan.Verify,
+            Verify = plan.Verify,
             BytesPerSecond = request.BytesPerSecond,
             Idle = request.Idle,
             SaveEvery = request.SaveEvery,
         };
-        var run = new WipeRun(target, passes, options, journal, clock, journal.State with { Resumes = Resumes });
+        var run = new WipeRun(target, passes, options, (IRunLedger?)journal ?? NoLedger.Instance, clock, From with { Resumes = Resumes });
         try
         {
             await target.PrepareAsync(cancellationToken);
@@ -75,7 +85,7 @@ internal sealed class WipeSession(
         if (StatusOf() is WipeStatus.Erased or WipeStatus.ErasedWithExceptions)
         {
             after = await DoAfterAsync();
-            await journal.DeleteAsync();
+            await (journal?.DeleteAsync() ?? Task.CompletedTask);
         }
 
         return ResultOf(run.State, after, StatusOf());
@@ -110,10 +120,11 @@ internal sealed class WipeSession(
     private void CollectFindings(RunState state, VmCryptException? ledgerFault)
     {
         _findings.AddRange(target.Findings);
+        _findings.AddRange(KnownFindings);
         Add(FindingKind.Unwritable, FindingWeight.Exception, state.Unwritable, "could not be written and keep what they held");
         Add(FindingKind.Unreadable, FindingWeight.Exception, state.Unreadable, "could not be read back");
         Add(FindingKind.Mismatched, FindingWeight.Failure, state.Mismatched, "hold other bytes than were written");
-        if (journal.Plan.PhysicalDigest is { } before && target.PhysicalDigest is { } now && !before.AsSpan().SequenceEqual(now))
+        if (plan.PhysicalDigest is { } before && target.PhysicalDigest is { } now && !before.AsSpan().SequenceEqual(now))
         {
             _findings.Add(new WipeFinding(FindingKind.ExtentsMoved, FindingWeight.Exception,
                 "Since the wipe was begun the file has moved: its former blocks may still hold the data."));
@@ -125,10 +136,10 @@ internal sealed class WipeSession(
                 $"The journal could not be kept, so that a stopped wipe would have begun anew: {ledgerFault.Message}"));
         }
 
-        if (keys is not null)
+        if (ErasedKeys is not null)
         {
             _findings.Add(CryptoEraser.KeyCopies);
-            if (!keys.Verified)
+            if (!ErasedKeys.Verified)
             {
                 _findings.Add(new WipeFinding(FindingKind.Error, FindingWeight.Failure, "The header, read back, still has a key slot in use."));
             }
@@ -161,12 +172,12 @@ internal sealed class WipeSession(
         {
             Target = target.Facts,
             Status = status,
-            Standard = standard,
-            Verify = journal.Plan.Verify,
+            Standard = _standard,
+            Verify = plan.Verify,
             Passes = state.Passes,
-            Keys = keys,
+            Keys = ErasedKeys,
             Findings = [.. _findings.OrderByDescending(finding => finding.Weight)],
-            Started = journal.Plan.Started,
+            Started = plan.Started,
             Finished = clock.GetUtcNow(),
             Resumes = state.Resumes,
             Map = DiskMap.Draw(
@@ -174,13 +185,20 @@ internal sealed class WipeSession(
                 target.Map,
                 _findings.Where(finding => finding.Weight != FindingWeight.Note).SelectMany(finding => finding.Ranges),
                 state.Verifying ? long.MaxValue : state.Position,
-                firstPass: state.Pass == 1 && standard.Passes.Count > 0),
+                firstPass: state.Pass == 1 && _standard.Passes.Count > 0),
             After = after,
-            JournalPath = !over && File.Exists(journal.Path) ? journal.Path : null,
+            JournalPath = !over && File.Exists(journal?.Path) ? journal.Path : null,
             VM = request.VM,
             Host = Operator.Host,
             Operator = Operator.Name,
             Fault = _fault,
         };
+    }
+
+    private sealed class NoLedger : IRunLedger
+    {
+        public static NoLedger Instance { get; } = new();
+
+        public ValueTask SaveAsync(RunState state, CancellationToken cancellationToken) => ValueTask.CompletedTask;
     }
 }

@@ -162,7 +162,6 @@ internal sealed class WipeRun(
             await medium.Device.FlushAsync(cancellationToken);
         }
 
-        medium.CheckUnchanged();
         Measure(done);
         _state = _state with { Position = safe };
         await SaveAsync(cancellationToken);

@@ -12,6 +12,8 @@ internal sealed class WriteWorker(IWipeMedium medium, PassContent content, Throt
 
     public async ValueTask DoAsync(Chunk chunk, CancellationToken cancellationToken)
     {
+        // A file that somebody has cut would grow again under the next write, and look as if nothing had happened.
+        medium.CheckUnchanged();
         Fill(chunk);
         await throttle.TakeAsync(chunk.Length, cancellationToken);
         await Narrowing.RunAsync(

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text.Json;
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
@@ -222,7 +221,7 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
 
     private static byte[] Purpose(long sequence) => [.. "state"u8, .. BitConverter.GetBytes(sequence)];
 
-    private static async Task<byte[]> ReadAsync(IBlockDevice file, string path, long offset, int count, CancellationToken cancellationToken)
+    private static async Task<byte[]> ReadAsync(FileDevice file, string path, long offset, int count, CancellationToken cancellationToken)
     {
         if (offset + count > file.Length)
         {

@@ -11,7 +11,7 @@ internal sealed class ExtentMap
 
     public ImmutableArray<PhysicalExtent> Extents { get; }
 
-    public long BytesWith(ExtentTraits traits) => Extents.Where(extent => (extent.Traits & traits) != 0).Sum(extent => extent.Length);
+    public long BytesWith(ExtentTraits traits) => Extents.Where(extent => (extent.Traits & traits) != ExtentTraits.None).Sum(extent => extent.Length);
 
     /// <summary>What is backed by storage, up to <paramref name="end"/>.</summary>
     public IEnumerable<ByteRange> RangesUpTo(long end) => Extents
@@ -85,7 +85,7 @@ internal sealed class ExtentMap
         }
 
         PhysicalExtent extent = extents.Current;
-        return (extent.Traits & (ExtentTraits.Nowhere | ExtentTraits.Inline)) != 0
+        return (extent.Traits & (ExtentTraits.Nowhere | ExtentTraits.Inline)) != ExtentTraits.None
             ? (0, Guid.NewGuid())
             : (extent.Physical + (at - extent.Logical), Guid.Empty);
     }

@@ -53,22 +53,25 @@ internal static class MediumFindings
 
     private static IEnumerable<WipeFinding> Of(ExtentMap extents)
     {
-        if (extents.BytesWith(ExtentTraits.Shared) is > 0 and var shared)
+        long shared = extents.BytesWith(ExtentTraits.Shared);
+        if (shared > 0)
         {
             yield return Exception(FindingKind.SharedExtents,
-                $"{shared} bytes are shared with other files or snapshots, which keep them; overwriting gives this file new blocks.") with { Bytes = shared };
+                $"{shared} bytes are shared with other files or snapshots, which keep them; overwriting gives this file new blocks.", shared);
         }
 
-        if (extents.BytesWith(ExtentTraits.Encoded) is > 0 and var encoded)
+        long encoded = extents.BytesWith(ExtentTraits.Encoded);
+        if (encoded > 0)
         {
             yield return Exception(FindingKind.Encoded,
-                $"{encoded} bytes are compressed or encrypted by the file system, so that old and new bytes need not meet.") with { Bytes = encoded };
+                $"{encoded} bytes are compressed or encrypted by the file system, so that old and new bytes need not meet.", encoded);
         }
 
-        if (extents.BytesWith(ExtentTraits.Inline) is > 0 and var inline)
+        long inline = extents.BytesWith(ExtentTraits.Inline);
+        if (inline > 0)
         {
             yield return Exception(FindingKind.InlineData,
-                $"{inline} bytes stand in metadata of the file system, older copies of which are not covered.") with { Bytes = inline };
+                $"{inline} bytes stand in metadata of the file system, older copies of which are not covered.", inline);
         }
     }
 
@@ -102,5 +105,5 @@ internal static class MediumFindings
         }
     }
 
-    private static WipeFinding Exception(FindingKind kind, string text) => new(kind, FindingWeight.Exception, text);
+    private static WipeFinding Exception(FindingKind kind, string text, long bytes = 0) => new(kind, FindingWeight.Exception, text) { Bytes = bytes };
 }

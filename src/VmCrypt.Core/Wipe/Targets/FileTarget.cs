@@ -1,5 +1,4 @@
 using System.Runtime.Versioning;
-using Microsoft.Win32.SafeHandles;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Wipe.Engine;
