@@ -36,13 +36,13 @@ public sealed record LuksFacts(
     public ulong Epoch { get; init; }
 
     /// <summary>LUKS2: what opens key slots beside passphrases.</summary>
-    public IReadOnlyList<KeyTokenFacts> Tokens { get; init; } = [];
+    public KeyTokenFacts[] Tokens { get; init; } = [];
 
     /// <summary>LUKS2: wishes for activation, such as <c>allow-discards</c>.</summary>
-    public IReadOnlyList<string> Flags { get; init; } = [];
+    public string[] Flags { get; init; } = [];
 
     /// <summary>LUKS2: what a reader must know to use the header; such a header is not opened here.</summary>
-    public IReadOnlyList<string> Requirements { get; init; } = [];
+    public string[] Requirements { get; init; } = [];
 
     /// <summary>LUKS2: what is wrong with one of the two copies of the header; null when both are good. The next change repairs it.</summary>
     public VmCryptException? DamagedCopy { get; init; }
@@ -52,7 +52,7 @@ public sealed record LuksFacts(
 /// <param name="Type">For example <c>clevis</c>, <c>systemd-tpm2</c>, <c>luks2-keyring</c>.</param>
 /// <param name="KeySlots">The slots that it opens.</param>
 /// <param name="Json">All of it, as text.</param>
-public sealed record KeyTokenFacts(int Number, string Type, IReadOnlyList<int> KeySlots, string Json);
+public sealed record KeyTokenFacts(int Number, string Type, int[] KeySlots, string Json);
 
 /// <summary>In which order key slots are tried.</summary>
 public enum KeySlotPriority

@@ -29,9 +29,9 @@ internal static class Luks2Facts
             Subsystem = TextOf(binary.Subsystem.AsSpan()),
             Epoch = binary.SequenceId,
             Tokens = [.. metadata.Tokens.Select(token =>
-                new KeyTokenFacts(token.Number, token.Type, token.Keyslots, token.Json.ToJsonString(s_shown)))],
-            Flags = metadata.Config.Flags,
-            Requirements = metadata.Config.Requirements,
+                new KeyTokenFacts(token.Number, token.Type, [.. token.Keyslots], token.Json.ToJsonString(s_shown)))],
+            Flags = [.. metadata.Config.Flags],
+            Requirements = [.. metadata.Config.Requirements],
             DamagedCopy = damagedCopy,
         };
     }

@@ -45,9 +45,9 @@ internal static class Luks2Json
     {
         try
         {
-            return (JsonObject)JsonNode.Parse(text, nodeOptions: null, s_reading)!;
+            return JsonNode.Parse(text, nodeOptions: null, s_reading) as JsonObject ?? throw Invalid("it is something else");
         }
-        catch (Exception fault) when (fault is JsonException or InvalidCastException)
+        catch (JsonException fault)
         {
             throw Invalid(fault.Message, fault);
         }
