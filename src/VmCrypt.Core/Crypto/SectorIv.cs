@@ -33,31 +33,35 @@ internal sealed class SectorIv : IDisposable
     public void Fill(ulong sector, ulong step, Span<byte> ivs)
     {
         ivs.Clear();
-        for (Span<byte> rest = ivs; !rest.IsEmpty; rest = rest[Size..], sector += step)
+        switch (_generator)
         {
-            Write(sector, rest[..Size]);
+            case IvGenerator.Plain:
+                for (int at = 0; at < ivs.Length; at += Size, sector += step)
+                {
+                    BinaryPrimitives.WriteUInt32LittleEndian(ivs[at..], (uint)sector);
+                }
+
+                break;
+            case IvGenerator.Plain64BigEndian:
+                for (int at = Size - sizeof(ulong); at < ivs.Length; at += Size, sector += step)
+                {
+                    BinaryPrimitives.WriteUInt64BigEndian(ivs[at..], sector);
+                }
+
+                break;
+            default:
+                for (int at = 0; at < ivs.Length; at += Size, sector += step)
+                {
+                    BinaryPrimitives.WriteUInt64LittleEndian(ivs[at..], sector);
+                }
+
+                break;
         }
 
         _essiv?.Encrypt(ivs, ivs);
     }
 
     public void Dispose() => _essiv?.Dispose();
-
-    private void Write(ulong sector, Span<byte> iv)
-    {
-        switch (_generator)
-        {
-            case IvGenerator.Plain:
-                BinaryPrimitives.WriteUInt32LittleEndian(iv, (uint)sector);
-                break;
-            case IvGenerator.Plain64BigEndian:
-                BinaryPrimitives.WriteUInt64BigEndian(iv[^sizeof(ulong)..], sector);
-                break;
-            default:
-                BinaryPrimitives.WriteUInt64LittleEndian(iv, sector);
-                break;
-        }
-    }
 
     private static BlockCipher CreateEssiv(CipherAlgorithm algorithm, HashKind hash, ReadOnlySpan<byte> key, AesPath path)
     {

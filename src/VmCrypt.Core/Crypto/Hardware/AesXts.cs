@@ -45,8 +45,12 @@ internal sealed class AesXts<TEncryption, TDecryption> : SectorCipher
         where TRounds : IAesRounds
     {
         _tweak.Encrypt(ivs, ivs);
-        Span<byte> tweaks = stackalloc byte[source.Length / (int)RunSize * (int)AesBlock];
-        SpreadOverRuns(ivs, SectorSize / (int)RunSize, tweaks);
+        int runsPerSector = SectorSize / (int)RunSize;
+        Span<byte> tweaks = runsPerSector == 1 ? ivs : stackalloc byte[ivs.Length * runsPerSector];
+        if (runsPerSector > 1)
+        {
+            SpreadOverRuns(ivs, runsPerSector, tweaks);
+        }
 
         ref byte tweak = ref MemoryMarshal.GetReference(tweaks);
         ref byte from = ref MemoryMarshal.GetReference(source);

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace VmCrypt.Core.Crypto.Hashes;
@@ -69,21 +70,31 @@ internal readonly struct Whirlpool : ICompression
         }
     }
 
-    // Byte j of row i comes from row i - j.
     private static void Diffuse(ReadOnlySpan<ulong> rows, Span<ulong> target)
     {
-        for (int i = 0; i < Words; i++)
-        {
-            ulong row = 0;
-            for (int j = 0; j < Words; j++)
-            {
-                byte value = (byte)(rows[(i - j) & (Words - 1)] >> (56 - (8 * j)));
-                row ^= BitOperations.RotateRight(s_table[value], 8 * j);
-            }
-
-            target[i] = row;
-        }
+        (ulong r7, ulong r6, ulong r5, ulong r4) = (rows[7], rows[6], rows[5], rows[4]);
+        (ulong r3, ulong r2, ulong r1, ulong r0) = (rows[3], rows[2], rows[1], rows[0]);
+        ref ulong table = ref MemoryMarshal.GetArrayDataReference(s_table);
+        target[7] = Row(ref table, r7, r6, r5, r4, r3, r2, r1, r0);
+        target[6] = Row(ref table, r6, r5, r4, r3, r2, r1, r0, r7);
+        target[5] = Row(ref table, r5, r4, r3, r2, r1, r0, r7, r6);
+        target[4] = Row(ref table, r4, r3, r2, r1, r0, r7, r6, r5);
+        target[3] = Row(ref table, r3, r2, r1, r0, r7, r6, r5, r4);
+        target[2] = Row(ref table, r2, r1, r0, r7, r6, r5, r4, r3);
+        target[1] = Row(ref table, r1, r0, r7, r6, r5, r4, r3, r2);
+        target[0] = Row(ref table, r0, r7, r6, r5, r4, r3, r2, r1);
     }
+
+    // One byte of each row: of the row itself the first, of the one above the second, and so on around.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Row(ref ulong table, ulong a, ulong b, ulong c, ulong d, ulong e, ulong f, ulong g, ulong h) =>
+        Look(ref table, a, 0) ^ Look(ref table, b, 8) ^ Look(ref table, c, 16) ^ Look(ref table, d, 24)
+        ^ Look(ref table, e, 32) ^ Look(ref table, f, 40) ^ Look(ref table, g, 48) ^ Look(ref table, h, 56);
+
+    // A byte indexes 256 entries, so no bounds need checking.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Look(ref ulong table, ulong row, int column) =>
+        BitOperations.RotateRight(Unsafe.Add(ref table, (nint)(byte)(row >> (56 - column))), column);
 
     private static ulong[] MakeTable()
     {

@@ -20,6 +20,18 @@ internal sealed unsafe class SegmentFiller<TMixer>(BlockMemory memory, Argon2Var
     public void Fill(SegmentPosition position, CancellationToken cancellationToken)
     {
         ulong* work = stackalloc ulong[BlockMemory.BlockWords];
+        try
+        {
+            Fill(position, work, cancellationToken);
+        }
+        finally
+        {
+            new Span<ulong>(work, BlockMemory.BlockWords).Clear();
+        }
+    }
+
+    private void Fill(SegmentPosition position, ulong* work, CancellationToken cancellationToken)
+    {
         AddressStream<TMixer> addresses = new(position, variant, cost, (long)laneLength * cost.Lanes);
         bool add = version == Argon2Version.V13 && position.Pass > 0;
         int index = position is { Pass: 0, Slice: 0 } ? 2 : 0;
@@ -49,8 +61,6 @@ internal sealed unsafe class SegmentFiller<TMixer>(BlockMemory memory, Argon2Var
             previous = target;
             reference = next;
         }
-
-        new Span<ulong>(work, BlockMemory.BlockWords).Clear();
     }
 
     private long ReferenceOf(SegmentPosition position, int index, ulong random)
