@@ -14,22 +14,35 @@
   CmdletsToExport      = @(
     'Add-KeySlot'
     'Convert-Image'
+    'Export-UsbWhitelist'
     'Get-EncryptedImage'
     'Get-KeySlot'
+    'Get-UsbDevice'
+    'Get-UsbGuard'
+    'Get-UsbRedirProxy'
+    'Get-UsbWhitelist'
+    'Import-UsbWhitelist'
     'Lock-Image'
     'New-EncryptedImage'
     'New-LibvirtSecretXml'
     'Remove-KeySlot'
+    'Remove-UsbWhitelist'
     'Resize-Image'
     'Set-KeySlot'
+    'Set-UsbWhitelist'
+    'Start-UsbGuard'
+    'Start-UsbRedirProxy'
+    'Stop-UsbGuard'
+    'Stop-UsbRedirProxy'
     'Test-KeySlot'
+    'Test-UsbDevice'
     'Unlock-Image'
   )
   VariablesToExport    = @()
   AliasesToExport      = @()
   PrivateData          = @{
     PSData = @{
-      Tags         = @('LUKS', 'Encryption', 'qcow2', 'QEMU', 'KVM', 'libvirt', 'Disk', 'NBD', 'cryptsetup', 'PSEdition_Core', 'Linux', 'Windows', 'MacOS')
+      Tags         = @('LUKS', 'Encryption', 'qcow2', 'QEMU', 'KVM', 'libvirt', 'Disk', 'NBD', 'cryptsetup', 'USB', 'usbredir', 'PSEdition_Core', 'Linux', 'Windows', 'MacOS')
       ReleaseNotes = 'See CHANGELOG.md.'
     }
   }

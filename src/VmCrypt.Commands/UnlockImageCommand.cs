@@ -17,7 +17,7 @@ namespace VmCrypt.Commands;
 public sealed class UnlockImageCommand : SecretCmdlet
 {
     private readonly List<ImageExport> _exports = [];
-    private readonly List<ExportNotice> _notices = [];
+    private readonly List<ProcessNotice<ExportNotice>> _notices = [];
 
     [Parameter]
     public SwitchParameter ReadOnly { get; set; }

@@ -43,9 +43,17 @@ public static class VerbsCommon
 public static class VerbsData
 {
     public const string Convert = "Convert";
+    public const string Export = "Export";
+    public const string Import = "Import";
 }
 
 public static class VerbsDiagnostic
 {
     public const string Test = "Test";
+}
+
+public static class VerbsLifecycle
+{
+    public const string Start = "Start";
+    public const string Stop = "Stop";
 }

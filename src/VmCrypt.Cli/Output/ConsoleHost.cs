@@ -24,7 +24,7 @@ internal sealed class ConsoleHost(CommandInfo command, CommonParameters common, 
 
     public void WriteObject(object value)
     {
-        AnsweredNo |= value is false;
+        AnsweredNo |= value is false or IAnswer { IsYes: false };
         progress.Clear();
         objects.Write(value, quoteTexts: common.Json);
     }

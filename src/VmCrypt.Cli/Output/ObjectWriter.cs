@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using VmCrypt.Commands.Host;
 
 namespace VmCrypt.Cli.Output;
 
@@ -39,6 +40,13 @@ internal sealed class ObjectWriter(TextWriter output, OutputStyle style)
         if (style == OutputStyle.Json)
         {
             output.WriteLine(JsonSerializer.Serialize(value, value.GetType(), s_json));
+            return;
+        }
+
+        if (value is ILogLine)
+        {
+            Flush();
+            output.WriteLine(value);
             return;
         }
 

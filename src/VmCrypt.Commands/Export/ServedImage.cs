@@ -9,6 +9,6 @@ internal sealed record ServedImage(string Path, string Uri, Func<CancellationTok
     public static IReadOnlyList<ServedImage> All() =>
     [
         .. ExportTable.Running.Select(export => new ServedImage(export.Path, export.Uri, _ => new ValueTask(export.StopAsync()))),
-        .. ExportNotice.Standing().Select(notice => new ServedImage(notice.Path, notice.Uri, notice.StopAsync)),
+        .. ExportNotice.Standing().Select(notice => new ServedImage(notice.Work.Path, notice.Work.Uri, notice.StopAsync)),
     ];
 }

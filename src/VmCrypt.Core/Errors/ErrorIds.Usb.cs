@@ -22,4 +22,10 @@ public static partial class ErrorIds
 
     /// <summary>A peer of the usbredir proxy cannot be reached, or its address cannot be listened on.</summary>
     public const string UsbredirUnreachable = nameof(UsbredirUnreachable);
+
+    /// <summary>The VM has no whitelist of its own, or no such rule in it.</summary>
+    public const string UsbWhitelistMissing = nameof(UsbWhitelistMissing);
+
+    /// <summary>No guard or proxy of that kind runs.</summary>
+    public const string UsbServiceMissing = nameof(UsbServiceMissing);
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Usb.Rules;
 
 namespace VmCrypt.Core.Usb;
 
@@ -16,6 +17,9 @@ public sealed record UsbDeviceDescription
 
     /// <summary>bcdDevice, the device's release in binary coded decimal: 0x0256 is version 2.56.</summary>
     public ushort? Version { get; init; }
+
+    /// <summary><see cref="Version"/> as it is written: <c>2.56</c>.</summary>
+    public string? VersionText => Version is { } version ? UsbVersion.Format(version) : null;
 
     public UsbClassCode? DeviceClass { get; init; }
 

@@ -8,6 +8,7 @@ public sealed record QemuUsbDevice(string Path, string? Id, string Type)
 {
     internal const string RedirType = "usb-redir";
     internal const string HostType = "usb-host";
+    internal const string HubType = "usb-hub";
 
     /// <summary>What it is, as far as QEMU and the host tell; null for a redirection channel, behind which nobody can see.</summary>
     public UsbDeviceDescription? Description { get; init; }

@@ -38,11 +38,23 @@ public sealed class HostUsb(string root = HostUsb.DefaultRoot)
         }
     }
 
-    private static void Write(string path, bool on)
+    /// <summary>Lets the host's own drivers have the interfaces of a device, which authorising alone does not.</summary>
+    public static void ProbeDrivers(HostUsbDevice device)
+    {
+        string probe = Path.GetFullPath(Path.Combine(device.Folder, "../../drivers_probe"));
+        foreach (string folder in Directory.EnumerateDirectories(device.Folder, Path.GetFileName(device.Folder) + ":*"))
+        {
+            Write(probe, Path.GetFileName(folder));
+        }
+    }
+
+    private static void Write(string path, bool on) => Write(path, on ? "1" : "0");
+
+    private static void Write(string path, string text)
     {
         try
         {
-            File.WriteAllText(path, on ? "1" : "0");
+            File.WriteAllText(path, text);
         }
         catch (UnauthorizedAccessException fault)
         {

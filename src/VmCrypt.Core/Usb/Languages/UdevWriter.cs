@@ -14,6 +14,9 @@ internal static class UdevWriter
     private const int MaxAlternatives = 90;
     private const int MaxTypes = 4;
 
+    private const string ClassNote =
+        "udev sees the different interface types of a device, not each interface; it denies a HID function beside others unless that is listed.";
+
     private const string Head = """
         # Made by VmCrypt from a USB whitelist. Put it into /etc/udev/rules.d, after the distribution's own rules.
         ACTION!="add", GOTO="vmcrypt_usb_end"
@@ -34,10 +37,7 @@ internal static class UdevWriter
 
     public static UsbExport Format(UsbWhitelist whitelist)
     {
-        var notes = new List<string>
-        {
-            "udev sees the different interface types of a device, not each interface; it denies a HID function beside others unless that is listed.",
-        };
+        List<string> notes = whitelist.Rules.Any(rule => rule.Class is not null) ? [ClassNote] : [];
         IReadOnlyList<NarrowedRule> rules = Narrowing.Narrow(whitelist, "udev", Sayable, notes);
         var text = new StringBuilder(Head).Append('\n');
         for (int index = 0; index < rules.Count; index++)

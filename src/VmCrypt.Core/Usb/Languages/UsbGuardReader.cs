@@ -31,8 +31,8 @@ internal static class UsbGuardReader
         NoteWhatIsNotKept(line, notes);
         UsbRule[] rules = [new UsbRule { Allow = line.Allows, Label = line["label"]?.Values[0] }];
         rules = Multiply(line, rules, "id", (rule, value) => WithId(line, rule, value));
-        rules = Multiply(line, rules, "serial", (rule, value) => rule with { Serial = Escape(value) });
-        rules = Multiply(line, rules, "via-port", (rule, value) => rule with { Port = Escape(value) });
+        rules = Multiply(line, rules, "serial", (rule, value) => rule with { Serial = UsbGlob.Escape(value) });
+        rules = Multiply(line, rules, "via-port", (rule, value) => rule with { Port = UsbGlob.Escape(value) });
         return MultiplyInterfaces(line, rules, notes).Select(rule => rule.Checked());
     }
 
@@ -99,6 +99,4 @@ internal static class UsbGuardReader
 
     private static UsbRule WithInterface(UsbGuardLine line, UsbRule rule, string value) =>
         (value.Count(sign => sign == ':') == 2 ? UsbRuleText.WithClass(rule, value) : null) ?? throw line.Invalid($"has the interface '{value}'; it has the form 08:06:50, 08:06:* or 08:*:*");
-
-    private static string Escape(string text) => string.Concat(text.Select(sign => sign is '*' or '?' or '\\' ? $"\\{sign}" : sign.ToString()));
 }

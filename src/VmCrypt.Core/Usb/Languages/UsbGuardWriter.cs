@@ -10,13 +10,15 @@ namespace VmCrypt.Core.Usb.Languages;
 /// </remarks>
 internal static class UsbGuardWriter
 {
+    private static readonly string[] s_classNotes =
+    [
+        "USBGuard does not see the class of the device itself; its interfaces alone decide there.",
+        "A HID function beside others, which a whitelist does not ask, must be listed for USBGuard.",
+    ];
+
     public static UsbExport Format(UsbWhitelist whitelist)
     {
-        var notes = new List<string>
-        {
-            "USBGuard does not see the class of the device itself; its interfaces alone decide there.",
-            "A HID function beside others, which a whitelist does not ask, must be listed for USBGuard.",
-        };
+        List<string> notes = whitelist.Rules.Any(rule => rule.Class is not null) ? [.. s_classNotes] : [];
         IReadOnlyList<NarrowedRule> rules = Narrowing.Narrow(whitelist, "USBGuard", Sayable, notes);
         var lines = new List<string>();
         for (int index = 0; index < rules.Count; index++)
@@ -33,8 +35,8 @@ internal static class UsbGuardWriter
     {
         ProductId = rule.VendorId is null ? null : rule.ProductId,
         Version = null,
-        Serial = rule.Serial is null || UsbRuleIndex.IsExact(rule.Serial) ? rule.Serial : null,
-        Port = UsbRuleIndex.IsExact(rule.Port) ? rule.Port : null,
+        Serial = rule.Serial is null || UsbGlob.IsExact(rule.Serial) ? rule.Serial : null,
+        Port = UsbGlob.IsExact(rule.Port) ? rule.Port : null,
     };
 
     private static string DeniedClass(UsbRule rule) => rule.Class is null ? string.Empty : $" with-interface one-of {{ {ClassPattern(rule)} }}";

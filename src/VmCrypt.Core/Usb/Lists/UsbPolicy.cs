@@ -24,6 +24,7 @@ public sealed class UsbPolicy : IAsyncDisposable
     private readonly Channel<string?> _touched = Channel.CreateUnbounded<string?>(new UnboundedChannelOptions { SingleReader = true });
     private volatile ImmutableDictionary<string, Entry> _lists = ImmutableDictionary<string, Entry>.Empty;
     private Dictionary<string, FileStamp> _stamps = [];
+    private DateTimeOffset _turnsToldUntil;
     private FileSystemWatcher? _watcher;
     private Task _loop = Task.CompletedTask;
 
@@ -31,6 +32,7 @@ public sealed class UsbPolicy : IAsyncDisposable
     {
         _store = store;
         _clock = clock;
+        _turnsToldUntil = clock.GetUtcNow();
     }
 
     /// <summary>Lists have changed, and <see cref="For"/> already answers by the new ones.</summary>
@@ -82,11 +84,19 @@ public sealed class UsbPolicy : IAsyncDisposable
         }
     }
 
-    // The names that were touched, or that a second look finds changed; empty when only the clock has moved a rule in or out of force.
+    // The names that were touched, or that a second look finds changed.
     private async Task<HashSet<string>> NextAsync()
     {
         DateTimeOffset now = _clock.GetUtcNow();
-        DateTimeOffset? turn = _lists.Values.Select(list => list.Rules.NextChange(now)).Min();
+        DateTimeOffset? turn = _lists.Values.Select(list => list.Rules.NextChange(_turnsToldUntil)).Min();
+        if (turn <= now)
+        {
+            // Time alone has moved a rule in or out of force.
+            _turnsToldUntil = now;
+            Changed?.Invoke(this, new UsbPolicyChangedEventArgs(_clock.GetTimestamp(), []));
+            return [];
+        }
+
         TimeSpan pause = turn is { } next && next - now < s_secondLook ? next - now : s_secondLook;
         if (await IsTouchedAsync(pause))
         {
@@ -103,10 +113,6 @@ public sealed class UsbPolicy : IAsyncDisposable
         if (missed.Count > 0)
         {
             Watch();
-        }
-        else if (turn <= _clock.GetUtcNow())
-        {
-            Changed?.Invoke(this, new UsbPolicyChangedEventArgs(_clock.GetTimestamp(), []));
         }
 
         return missed;

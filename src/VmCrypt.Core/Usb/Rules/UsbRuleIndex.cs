@@ -1,5 +1,3 @@
-using System.IO.Enumeration;
-
 namespace VmCrypt.Core.Usb.Rules;
 
 /// <summary>Finds the first rule that matches among ten thousand without asking each.</summary>
@@ -23,7 +21,7 @@ internal sealed class UsbRuleIndex
         for (int number = 0; number < rules.Length; number++)
         {
             UsbRule rule = rules[number];
-            var shape = new Shape(rule.VendorId is not null, rule.ProductId is not null, rule.Class is not null, IsExact(rule.Serial));
+            var shape = new Shape(rule.VendorId is not null, rule.ProductId is not null, rule.Class is not null, UsbGlob.IsExact(rule.Serial));
             shapes.Add(shape);
             Add(_buckets, new Key(Field(rule.VendorId), Field(rule.ProductId), Field(rule.Class), shape.Serial ? rule.Serial : null), number);
             if (!rule.Allow && (rule.Class is not null || rule.Serial is not null))
@@ -98,9 +96,7 @@ internal sealed class UsbRuleIndex
         where T : struct => wanted is null || (shown is null ? !rule.Allow : wanted.Value.Equals(shown.Value));
 
     private static bool Fits(string? wanted, string? shown, UsbRule rule) =>
-        wanted is null || (shown is null ? !rule.Allow : IsExact(wanted) ? wanted == shown : FileSystemName.MatchesSimpleExpression(wanted, shown, ignoreCase: false));
-
-    public static bool IsExact(string? text) => text is not null && text.AsSpan().IndexOfAny('*', '?', '\\') < 0;
+        wanted is null || (shown is null ? !rule.Allow : UsbGlob.Matches(wanted, shown));
 
     private static int Field<T>(T? value)
         where T : struct, IConvertible => value?.ToInt32(null) ?? Any;

@@ -111,7 +111,7 @@ public sealed class UsbPolicyTests : IAsyncLifetime
     public async Task Says_so_when_time_takes_a_rule_out_of_force()
     {
         var changes = new List<UsbPolicyChangedEventArgs>();
-        await _store.ChangeAsync("vm01", _ => [UsbRuleText.Parse("048d:1169") with { ValidUntil = DateTimeOffset.UtcNow.AddSeconds(1) }], Token);
+        await _store.ChangeAsync("vm01", _ => [UsbRuleText.Parse("048d:1169") with { ValidUntil = DateTimeOffset.UtcNow.AddSeconds(3) }], Token);
         await Eventually(() => Allows("vm01"));
         _policy.Changed += (_, change) => changes.Add(change);
 
