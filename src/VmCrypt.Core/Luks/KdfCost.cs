@@ -26,16 +26,19 @@ public sealed record KdfCost
     public const long MaxIterations = Pbkdf2.MaxIterations;
 
     /// <summary>The fewest passes of Argon2 that cryptsetup makes.</summary>
-    public const long MinPasses = 4;
+    public const long MinPasses = Argon2Benchmark.MinPasses;
 
     /// <summary>cryptsetup's least memory of Argon2, which is for tests.</summary>
     public const long MinMemoryKiB = 32;
 
     /// <summary>cryptsetup's most memory of Argon2, 4 GiB.</summary>
-    public const long MaxMemoryKiB = 4 << 20;
+    public const long MaxMemoryKiB = Argon2Cost.MaxMemoryKiB;
 
     /// <summary>cryptsetup's most lanes of Argon2.</summary>
-    public const int MaxLanes = 4;
+    public const int MaxLanes = Argon2Benchmark.MaxLanes;
+
+    /// <summary>KiB that Argon2 may fill in all of its passes: hours on any machine.</summary>
+    internal const long MaxArgon2Work = 1L << 34;
 
     private static readonly TimeSpan s_longestTime = TimeSpan.FromMinutes(10);
 
@@ -99,13 +102,13 @@ public sealed record KdfCost
             throw Invalid("Passes, memory and lanes are Argon2's, not PBKDF2's.");
         }
 
-        if (passes is < MinPasses or > MaxIterations)
-        {
-            throw Invalid($"{passes} passes of Argon2 were asked for, but {MinPasses} to {MaxIterations} are allowed.");
-        }
-
         RequireMemory(memoryKiB);
         RequireLanes(lanes);
+        if (passes < MinPasses || passes > MaxArgon2Work / memoryKiB)
+        {
+            throw Invalid($"{passes} passes of Argon2 over {memoryKiB} KiB were asked for, but {MinPasses} to {MaxArgon2Work / memoryKiB} are allowed.");
+        }
+
         return new KdfCost { Iterations = passes, Kind = kind, MemoryKiB = memoryKiB, Lanes = lanes };
     }
 

@@ -60,6 +60,23 @@ public sealed class CryptsetupLuks2Tests : IDisposable
     }
 
     [Theory]
+    [InlineData(KdfKind.Argon2i, 32, 1)]
+    [InlineData(KdfKind.Argon2i, 1021, 3)]
+    [InlineData(KdfKind.Argon2id, 32, 1)]
+    [InlineData(KdfKind.Argon2id, 65536, 4)]
+    public async Task Argon2_goes_both_ways(KdfKind kind, int memoryKiB, int lanes)
+    {
+        string[] options = Cryptsetup.QuickArgon2(kind.ToString().ToLowerInvariant(), memoryKiB, lanes);
+        LuksDisk theirs = _cryptsetup.FormatLuks2(options);
+        Assert.Equal(_cryptsetup.VolumeKey(theirs), await theirs.VolumeKeyAsync());
+        Assert.Null(await theirs.SlotOfAsync("wrong"));
+
+        LuksDisk ours = await LuksDisk.FormatAsync(_scratch, LuksDisk.QuickLuks2 with { Cost = KdfCost.OfArgon2(kind, 4, memoryKiB, lanes) });
+        Assert.Equal(await ours.VolumeKeyAsync(), _cryptsetup.VolumeKey(ours));
+        Assert.False(_cryptsetup.Opens(ours, "wrong"));
+    }
+
+    [Theory]
     [MemberData(nameof(HeaderSizes))]
     public async Task Each_size_of_the_header_goes_both_ways(int size)
     {

@@ -48,12 +48,12 @@ internal sealed partial class Luks2BoundHeader : LuksHeader
         {
             try
             {
-                var terms = Luks2Slot.Of(candidate);
-                tried = true;
-                if (await TryOpenAsync(terms, _terms.Digest, passphrase, cancellationToken) is { } key)
+                if (await TryOpenAsync(Luks2Slot.Of(candidate), _terms.Digest, passphrase, cancellationToken) is { } key)
                 {
                     return new Unlocked(KeyOf(key), candidate.Number);
                 }
+
+                tried = true;
             }
             catch (VmCryptException reason) when (reason is UnsupportedFeatureException or InvalidImageException)
             {

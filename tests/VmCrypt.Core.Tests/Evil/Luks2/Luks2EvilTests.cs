@@ -100,6 +100,16 @@ public sealed class Luks2EvilTests
         { ErrorIds.HashUnsupported, """{"type":"pbkdf2","hash":"sha257","iterations":1000,"salt":"$"}""" },
         { ErrorIds.Luks2KeyslotInvalid, """{"type":"pbkdf2","hash":"sha256","iterations":1000,"salt":"AAAA"}""" },
         { ErrorIds.Luks2KeyslotInvalid, """{"type":"pbkdf2","hash":"sha256","iterations":1000,"salt":"no base64"}""" },
+        { ErrorIds.KdfCostTooHigh, """{"type":"argon2id","time":4,"memory":4294967295,"cpus":4,"salt":"$"}""" },
+        { ErrorIds.KdfCostTooHigh, """{"type":"argon2id","time":4,"memory":4194305,"cpus":4,"salt":"$"}""" },
+        { ErrorIds.KdfCostTooHigh, """{"type":"argon2i","time":4294967295,"memory":1048576,"cpus":4,"salt":"$"}""" },
+        { ErrorIds.KdfCostTooHigh, """{"type":"argon2id","time":4097,"memory":4194304,"cpus":4,"salt":"$"}""" },
+        { ErrorIds.Luks2KeyslotInvalid, """{"type":"argon2id","time":0,"memory":32,"cpus":1,"salt":"$"}""" },
+        { ErrorIds.Luks2KeyslotInvalid, """{"type":"argon2id","time":4,"memory":32,"cpus":0,"salt":"$"}""" },
+        { ErrorIds.Luks2KeyslotInvalid, """{"type":"argon2id","time":4,"memory":32,"cpus":5,"salt":"$"}""" },
+        { ErrorIds.Luks2KeyslotInvalid, """{"type":"argon2id","time":4,"memory":7,"cpus":1,"salt":"$"}""" },
+        { ErrorIds.Luks2KeyslotInvalid, """{"type":"argon2id","time":4,"memory":4294967295,"cpus":4294967295,"salt":"$"}""" },
+        { ErrorIds.Luks2KeyslotInvalid, """{"type":"argon2id","time":4,"memory":32,"cpus":1,"salt":"AAAA"}""" },
         { ErrorIds.KdfUnsupported, """{"type":"scrypt","salt":"$"}""" },
     };
 

@@ -223,6 +223,50 @@ public sealed class Luks2KeySlotTests
     }
 
     [Theory]
+    [InlineData(KdfKind.Argon2i, 4, 32, 1)]
+    [InlineData(KdfKind.Argon2id, 5, 1000, 3)]
+    public async Task Argon2_asked_for_is_Argon2_written(KdfKind kind, long passes, long memoryKiB, int lanes)
+    {
+        KdfCost cost = KdfCost.OfArgon2(kind, passes, memoryKiB, lanes);
+        (MemoryDevice device, LuksHeader header, VolumeKey key) = await Sample.FormatAsync(Sample.Luks2Options with { Cost = cost });
+        using SecretBuffer second = Sample.Secret("second");
+        await header.AddSlotAsync(key, second, null, cost, Sample.Token);
+
+        LuksHeader again = await Sample.OpenAsync(device);
+
+        Assert.All(again.Slots, slot => Assert.Equal(
+            (kind.ToString().ToLowerInvariant(), passes, memoryKiB, lanes, "sha256"),
+            (slot.Kdf, slot.Iterations, slot.MemoryKiB, slot.Parallelism, slot.Hash)));
+        Assert.Equal(1000, again.Facts.DigestIterations);
+        Assert.Equal(0, (await again.UnlockAsync(Sample.Passphrase)).Slot);
+        Assert.Equal(1, (await again.UnlockAsync("second")).Slot);
+    }
+
+    [Fact]
+    public async Task A_time_asked_for_is_measured_as_Argon2id_by_default()
+    {
+        KdfCost cost = KdfCost.OfTime(TimeSpan.FromMilliseconds(50), memoryKiB: 1024, lanes: 1);
+
+        (_, LuksHeader header, _) = await Sample.FormatAsync(Sample.Luks2Options with { Cost = cost });
+
+        Assert.Equal(("argon2id", 1024L, 1), (header.Slots[0].Kdf, header.Slots[0].MemoryKiB, header.Slots[0].Parallelism));
+        Assert.InRange(header.Slots[0].Iterations, 4, 100_000);
+        Assert.InRange(header.Facts.DigestIterations, 1001, long.MaxValue);
+    }
+
+    [Theory]
+    [InlineData(KdfKind.Pbkdf2, 4, 32, 1)]
+    [InlineData(KdfKind.Argon2id, 3, 32, 1)]
+    [InlineData(KdfKind.Argon2id, 4, 31, 1)]
+    [InlineData(KdfKind.Argon2id, 4, (4 << 20) + 1, 1)]
+    [InlineData(KdfKind.Argon2id, 4, 32, 0)]
+    [InlineData(KdfKind.Argon2id, 4, 64, 5)]
+    [InlineData(KdfKind.Argon2id, 4097, 4 << 20, 1)]
+    public void Costs_of_Argon2_have_limits(KdfKind kind, long passes, long memoryKiB, int lanes) =>
+        Assert.Equal(ErrorIds.KdfCostInvalid,
+            Assert.Throws<InvalidInputException>(() => KdfCost.OfArgon2(kind, passes, memoryKiB, lanes)).ErrorId);
+
+    [Theory]
     [InlineData(-1)]
     [InlineData(32)]
     public async Task A_slot_that_the_format_does_not_have_is_refused(int slot)
