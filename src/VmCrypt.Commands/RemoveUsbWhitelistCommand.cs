@@ -57,7 +57,7 @@ public sealed class RemoveUsbWhitelistCommand : UsbListCmdlet
         }
     }
 
-    private IReadOnlyList<UsbRule> Without(IReadOnlyList<UsbRule> rules, (ushort? Vendor, ushort? Product)[] devices, out int removed)
+    private UsbRule[] Without(IReadOnlyList<UsbRule> rules, (ushort? Vendor, ushort? Product)[] devices, out int removed)
     {
         UsbRule[] left = [.. rules.Where((rule, index) => !Number.Contains(index + 1) && !(rule.Allow && devices.Contains((rule.VendorId, rule.ProductId))))];
         removed = rules.Count - left.Length;

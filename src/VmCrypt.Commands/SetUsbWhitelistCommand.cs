@@ -1,7 +1,6 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Usb;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Usb;
 using VmCrypt.Core.Usb.Lists;
 using VmCrypt.Core.Usb.Rules;
 

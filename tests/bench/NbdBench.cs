@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Images;
 using VmCrypt.Core.Luks;

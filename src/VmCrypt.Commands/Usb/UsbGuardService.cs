@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Usb.Guard;
 using VmCrypt.Core.Usb.Host;
@@ -6,6 +7,7 @@ using VmCrypt.Core.Usb.Lists;
 namespace VmCrypt.Commands.Usb;
 
 /// <summary>A guard of running VMs.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "StopAsync is the one way to end it, and disposes the guard.")]
 public sealed class UsbGuardService : UsbService
 {
     private readonly UsbGuard _guard;

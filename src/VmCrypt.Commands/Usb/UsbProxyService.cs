@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Usb.Lists;
 using VmCrypt.Core.Usb.Redir;
@@ -5,6 +6,7 @@ using VmCrypt.Core.Usb.Redir;
 namespace VmCrypt.Commands.Usb;
 
 /// <summary>A firewall between a usbredir host and QEMU.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "StopAsync is the one way to end it, and disposes the proxy.")]
 public sealed class UsbProxyService : UsbService
 {
     private readonly UsbRedirProxy _proxy;

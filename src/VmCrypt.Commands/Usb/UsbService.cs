@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using VmCrypt.Core.Audit;
 using VmCrypt.Core.Configuration;
@@ -7,6 +8,7 @@ using VmCrypt.Core.Usb.Lists;
 namespace VmCrypt.Commands.Usb;
 
 /// <summary>A guard or proxy that works until it is stopped: the lists it obeys, the log it writes, the events it tells.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "StopAsync is the one way to end it, and disposes the log.")]
 public abstract class UsbService
 {
     private const int Remembered = 1000;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net.Sockets;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Errors;

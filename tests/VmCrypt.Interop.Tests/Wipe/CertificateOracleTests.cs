@@ -1,7 +1,5 @@
-using System.Text.Json;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Wipe;
 using VmCrypt.Core.Wipe.Certificates;
 
 namespace VmCrypt.Interop.Tests.Wipe;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe;
 using VmCrypt.Core.Wipe.Engine;
 using VmCrypt.Core.Wipe.Medium;

@@ -1,7 +1,6 @@
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe;
-using VmCrypt.Core.Wipe.Standards;
 
 namespace VmCrypt.Interop.Tests.Wipe;
 

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Tests.Evil.Qcow2;

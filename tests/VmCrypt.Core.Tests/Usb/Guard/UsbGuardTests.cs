@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Text.Json.Nodes;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Qemu;
 using VmCrypt.Core.Tests.Qemu;
@@ -242,7 +241,7 @@ public sealed class UsbGuardTests : IAsyncLifetime
         {
             _qemu.Deleted = null;
             _qemu.Hangs = true;
-            Task.Run(async () =>
+            _ = Task.Run(async () =>
             {
                 await Task.Delay(400);
                 _qemu.Hangs = false;
