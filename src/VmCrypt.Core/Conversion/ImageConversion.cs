@@ -24,7 +24,15 @@ public static class ImageConversion
         await DiskFile.CreateAsync(target, plan, passphrase, FillAsync, cancellationToken);
         return result;
 
-        async ValueTask FillAsync(BuiltDisk built, CancellationToken token) => result = await DeviceCopy.CopyAsync(
-            source, built.Device, options with { TargetReadsAsZeros = built.ReadsAsZeros }, progress, token);
+        async ValueTask FillAsync(BuiltDisk built, CancellationToken token)
+        {
+            // The disk may end later than its source, if only by the rest of a sector: what no copy reaches is not to be noise.
+            if (!built.ReadsAsZeros && plan.RoundedSize > source.Length)
+            {
+                await built.Device.ZeroAsync(source.Length, plan.RoundedSize - source.Length, ZeroFlags.None, token);
+            }
+
+            result = await DeviceCopy.CopyAsync(source, built.Device, options with { TargetReadsAsZeros = built.ReadsAsZeros }, progress, token);
+        }
     }
 }
