@@ -40,6 +40,12 @@ public static class DiskFile
             _ = new ReferencePolicy(ReferenceMode.Any).Resolve(backing, target.Location);
         }
 
+        if (target.HeaderPath is { } path && !target.Location.IsNbd && FilePlatform.FinalPath(path) == FilePlatform.FinalPath(target.Location.Text))
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter,
+                $"The detached header and the image are both to be '{path}'; they are two files.");
+        }
+
         await using PendingFile? header = target.HeaderPath is null
             ? null
             : await PendingFile.CreateAsync(target.HeaderPath, FileCreateOptions.Sparse, target.Replace, cancellationToken);

@@ -64,6 +64,9 @@ internal sealed class StackOpener(DiskOpenOptions options)
         ImageFormat format = named ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
         return format switch
         {
+            // Whoever names another header does not mean the one that stands there, which is payload like all the rest.
+            ImageFormat.Luks when detachedHeader is not null => await OpenRawAsync(storage, location, probed: false, detachedHeader, cancellationToken),
+            ImageFormat.Qcow when detachedHeader is not null => throw TakesNoHeader(location),
             ImageFormat.Qcow2 => await OpenQcow2Async(storage, location, named is null, detachedHeader, cancellationToken),
             ImageFormat.Qcow => await OpenQcowAsync(storage, location, cancellationToken),
             ImageFormat.Raw => await OpenRawAsync(storage, location, named is null, detachedHeader, cancellationToken),
@@ -150,6 +153,8 @@ internal sealed class StackOpener(DiskOpenOptions options)
     {
         switch (image.Qcow2!.Facts.CryptMethod)
         {
+            case not Qcow2CryptMethod.None when detachedHeader is not null:
+                throw TakesNoHeader(image.Location);
             case Qcow2CryptMethod.Aes:
                 image.Encrypted(EncryptionPlacement.LegacyAes, null, null);
                 break;
@@ -177,6 +182,9 @@ internal sealed class StackOpener(DiskOpenOptions options)
         DiskLocation data = DiskLocation.Parse(options.References.Resolve(name, location));
         qcow2.AttachDataFile(await OpenStorageAsync(data, qcow2.Traits.CanWrite, cancellationToken));
     }
+
+    private static InvalidInputException TakesNoHeader(DiskLocation location) => new(ErrorIds.FormatMismatch,
+        $"A detached header was named, but the image {location} takes none: it is qcow, or qcow2 with an encryption of its own.");
 
     // A detached header stands for the whole image: whatever the image holds is its payload.
     private static async ValueTask DetachAsync(StackImage image, IBlockDevice? header, CancellationToken cancellationToken)
