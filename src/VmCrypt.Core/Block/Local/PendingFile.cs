@@ -41,11 +41,17 @@ public sealed class PendingFile : IAsyncDisposable
     /// <param name="replace">Replace an existing file.</param>
     /// <param name="cancellationToken">Cancels preallocation.</param>
     /// <exception cref="RefusedException"><see cref="ErrorIds.FileExists"/>.</exception>
+    /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>: the folder does not exist.</exception>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.ImageInUse"/>: the file to be replaced is in use.</exception>
     public static async ValueTask<PendingFile> CreateAsync(
         string path, FileCreateOptions options, bool replace, CancellationToken cancellationToken)
     {
         string target = FilePlatform.FinalPath(path);
+        if (Path.GetDirectoryName(target) is { } folder && !Directory.Exists(folder))
+        {
+            throw new MissingException(ErrorIds.FileNotFound, $"There is no folder '{folder}' for the file '{target}'.");
+        }
+
         FileDevice? replaced = null;
         try
         {

@@ -30,6 +30,15 @@ public sealed class PendingFileTests : IDisposable
     }
 
     [Fact]
+    public async Task Names_the_folder_that_is_missing()
+    {
+        MissingException missing = await Assert.ThrowsAsync<MissingException>(() => NewAsync("nowhere/image").AsTask());
+
+        Assert.Equal(ErrorIds.FileNotFound, missing.ErrorId);
+        Assert.Contains($"'{_scratch["nowhere"]}'", missing.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Leaves_nothing_without_a_commit()
     {
         await using (PendingFile pending = await NewAsync("image"))
