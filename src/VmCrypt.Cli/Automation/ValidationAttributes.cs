@@ -23,8 +23,12 @@ public abstract class ValidateEnumeratedArgumentsAttribute : ValidateArgumentsAt
 
 public sealed class ValidateNotNullOrEmptyAttribute : ValidateArgumentsAttribute
 {
-    internal override string? Fault(object? value) =>
-        value is null or "" or ICollection { Count: 0 } ? "must not be empty" : null;
+    internal override string? Fault(object? value) => value switch
+    {
+        null or "" or ICollection { Count: 0 } => "must not be empty",
+        ICollection elements when elements.Cast<object?>().Any(element => element is null or "") => "must not hold an empty one",
+        _ => null,
+    };
 }
 
 public sealed class ValidateRangeAttribute(object minRange, object maxRange) : ValidateEnumeratedArgumentsAttribute
