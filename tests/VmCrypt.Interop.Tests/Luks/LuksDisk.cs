@@ -59,10 +59,10 @@ internal sealed class LuksDisk(string path)
         return key.Span.ToArray();
     }
 
-    public Task<int> AddAsync(string passphrase, string added, int? slot = null) => ChangeAsync(passphrase, async (header, unlocked) =>
+    public Task<int> AddAsync(string passphrase, string added, int? slot = null, KdfCost? cost = null) => ChangeAsync(passphrase, async (header, unlocked) =>
     {
         using SecretBuffer secret = Secret(added);
-        return await header.AddSlotAsync(unlocked.Key, secret, slot, Quick.Cost, Token);
+        return await header.AddSlotAsync(unlocked.Key, secret, slot, cost ?? Quick.Cost, Token);
     });
 
     public Task<int> ReplaceAsync(string old, string replacement) => ChangeAsync(old, async (header, unlocked) =>
