@@ -5,6 +5,9 @@ namespace VmCrypt.Interop.Tests.Guest;
 /// <summary>Packs busybox, modules and programs of this machine into an initial RAM file system (cpio "newc", uncompressed).</summary>
 internal static class Initramfs
 {
+    // Loaded by glibc when a thread ends, which no program says in its headers.
+    private const string ThreadExit = "/lib/x86_64-linux-gnu/libgcc_s.so.1";
+
     public static byte[] Build(string kernelVersion, GuestOptions options)
     {
         Assert.SkipUnless(File.Exists("/bin/busybox"), "busybox is not installed");
@@ -42,9 +45,12 @@ internal static class Initramfs
         string path = Tools.Find(program) ?? string.Empty;
         Assert.SkipWhen(path.Length == 0, $"{program} is not installed");
         archive.Add("/bin/" + program, File.ReadAllBytes(path), executable: true);
-        foreach (string library in Tools.Run("ldd", path).Split(' ', '\t', '\n').Where(word => word.StartsWith('/')))
+        foreach (string library in Tools.Run("ldd", path).Split(' ', '\t', '\n').Where(word => word.StartsWith('/')).Append(ThreadExit))
         {
-            archive.Add(library, File.ReadAllBytes(library), executable: true);
+            if (File.Exists(library))
+            {
+                archive.Add(library, File.ReadAllBytes(library), executable: true);
+            }
         }
     }
 
