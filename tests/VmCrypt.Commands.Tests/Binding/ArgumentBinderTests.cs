@@ -68,7 +68,7 @@ public sealed class ArgumentBinderTests : IDisposable
     [InlineData(ErrorIds.ParameterArgumentValidationError, "a", "-Model", "1")]
     [InlineData(ErrorIds.ParameterArgumentValidationError, "a", "-Label", "")]
     [InlineData(ErrorIds.ParameterArgumentValidationError, "")]
-    [InlineData(ErrorIds.ParameterArgumentValidationError, "-Path", "a", "")]
+    [InlineData(ErrorIds.ParameterArgumentValidationError, "-Size", "1", "-Path", "a", "")]
     [InlineData(ErrorIds.SecretSourceInvalid, "a", "-Passphrase", "hunter2")]
     [InlineData(ErrorIds.SecretSourceInvalid, "a", "-Passphrase", "file:/nowhere/at/all")]
     [InlineData(ErrorIds.SecretSourceInvalid, "a", "-Passphrase", "env:VMCRYPT_NOT_SET")]
