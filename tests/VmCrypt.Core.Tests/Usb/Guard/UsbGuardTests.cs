@@ -237,7 +237,7 @@ public sealed class UsbGuardTests : IAsyncLifetime
     public async Task A_channel_is_made_again_after_a_connection_that_broke_in_between()
     {
         _qemu.PlugChannel("redir0");
-        _qemu.Deleted = _ =>
+        _qemu.Deleted = gone =>
         {
             _qemu.Deleted = null;
             _qemu.Hangs = true;
