@@ -54,7 +54,7 @@ internal sealed class NbdListener : IDisposable
 
     private static async Task<NbdListener> BindUnixAsync(NbdAddress.Unix address, CancellationToken cancellationToken)
     {
-        var endPoint = new UnixDomainSocketEndPoint(address.Path);
+        var endPoint = address.ToEndPoint();
         bool isFile = !address.Path.StartsWith('\0');
         if (isFile)
         {

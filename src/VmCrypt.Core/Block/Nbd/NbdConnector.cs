@@ -28,6 +28,8 @@ internal static class NbdConnector
             throw fault switch
             {
                 OperationCanceledException when !cancellationToken.IsCancellationRequested => Failed(address, "it did not answer in time", fault),
+                // .NET reads ENOENT as an address that cannot be assigned.
+                SocketException { SocketErrorCode: SocketError.AddressNotAvailable } when address is NbdAddress.Unix => Failed(address, "there is no such socket", fault),
                 SocketException => Failed(address, fault.Message, fault),
                 _ => fault,
             };
@@ -38,7 +40,7 @@ internal static class NbdConnector
     {
         if (address is NbdAddress.Unix unix)
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(unix.Path), cancellationToken);
+            await socket.ConnectAsync(unix.ToEndPoint(), cancellationToken);
         }
         else if (address is NbdAddress.Tcp tcp)
         {

@@ -149,6 +149,17 @@ public sealed class NbdDeviceFaultTests
     }
 
     [Fact]
+    public async Task Refuses_a_path_that_no_socket_can_have()
+    {
+        var address = new NbdAddress.Unix("/" + new string('s', 120));
+
+        InvalidInputException refusal = await Assert.ThrowsAsync<InvalidInputException>(
+            () => NbdDevice.ConnectAsync(new NbdUri(address, string.Empty), NbdClientOptions.Default, Token));
+
+        Assert.Equal(ErrorIds.InvalidParameter, refusal.ErrorId);
+    }
+
+    [Fact]
     public async Task Says_who_is_not_there()
     {
         await FailsAsync(ErrorIds.NbdConnectFailed, NbdDevice.ConnectAsync(NbdUri.Parse("nbd+unix:///?socket=/nowhere/s"), NbdClientOptions.Default, Token));
