@@ -18,6 +18,7 @@ public sealed class UnlockImageCommand : SecretCmdlet
 {
     private readonly List<ImageExport> _exports = [];
     private readonly List<ProcessNotice<ExportNotice>> _notices = [];
+    private bool _copied;
 
     [Parameter]
     public SwitchParameter ReadOnly { get; set; }
@@ -170,7 +171,9 @@ public sealed class UnlockImageCommand : SecretCmdlet
             return new NbdAddress.Tcp(host, Port ?? 0);
         }
 
-        string name = $"{System.IO.Path.GetFileName(location.Text)}-{Guid.NewGuid().ToString("N")[..8]}.sock";
+        // A socket's path has about a hundred bytes, an image's name may have more.
+        string image = string.Concat(System.IO.Path.GetFileName(location.Text).Where(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_').Take(40));
+        string name = $"{image}-{Guid.NewGuid().ToString("N")[..8]}.sock";
         return new NbdAddress.Unix(Socket is null ? System.IO.Path.Combine(RuntimeFolder.Require(), name) : Shell.ResolveNewPath(Socket));
     }
 
@@ -181,10 +184,16 @@ public sealed class UnlockImageCommand : SecretCmdlet
             return;
         }
 
+        if (_copied)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"-OutFile names one file, and {target} is already the copy of another image.");
+        }
+
         using UnlockedDisk disk = Unlock(source, writable: false);
         var file = new DiskTarget { Location = target, Replace = Force };
         var plan = new NewDisk { Size = disk.Device.Length, Format = ImageFormat.Raw };
         _ = Run((progress, token) => ImageConversion.ConvertAsync(disk.Device, file, plan, passphrase: null, new CopyOptions(), progress, token));
+        _copied = true;
         Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(target, NewImages.OpenOptions(file, plan), token)));
     }
 }

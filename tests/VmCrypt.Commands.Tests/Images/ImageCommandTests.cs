@@ -111,6 +111,31 @@ public sealed class ImageCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Serves_an_image_whose_name_is_longer_than_a_socket_s_may_be()
+    {
+        string disk = _vmcrypt.NewImage(new string('n', 120) + ".qcow2");
+        var terminal = FakeTerminal.Piped();
+
+        Task<int> serving = Task.Run(
+            () => _vmcrypt.Run(terminal, "Unlock-Image", disk, "-Passphrase", $"file:{_vmcrypt["first"]}"), TestContext.Current.CancellationToken);
+
+        Assert.True(SpinWait.SpinUntil(() => terminal.Printed.EndsWith('\n') || serving.IsCompleted, TimeSpan.FromSeconds(30)));
+        _vmcrypt.Signals.Stop();
+        Assert.Equal(0, await serving);
+    }
+
+    [Fact]
+    public void One_file_takes_the_copy_of_one_image()
+    {
+        string first = _vmcrypt.NewImage();
+        string other = _vmcrypt.NewImage("other.qcow2");
+
+        string[] copy = ["Unlock-Image", $"{first},{other}", "-Passphrase", $"file:{_vmcrypt["first"]}", "-OutFile", _vmcrypt["plain.raw"], "-Force"];
+
+        Assert.StartsWith("vmcrypt: InvalidParameter: ", _vmcrypt.Fail(copy), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Serves_in_the_foreground_until_it_is_told_to_stop()
     {
         string disk = _vmcrypt.NewImage();
