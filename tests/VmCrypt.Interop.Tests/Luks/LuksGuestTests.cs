@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using VmCrypt.Core.Crypto;
+using VmCrypt.Core.Luks;
 using VmCrypt.Interop.Tests.Guest;
 
 namespace VmCrypt.Interop.Tests.Luks;
