@@ -30,20 +30,36 @@ public static class DiskBuilder
             throw new InvalidInputException(ErrorIds.KeyRequired, "An encrypted disk needs a passphrase or key file for its first key slot.");
         }
 
-        if (header is not null && plan.Encryption is null)
-        {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, "A detached header was named for a disk that is not to be encrypted.");
-        }
-
+        RequirePlace(plan, header is not null);
         return (plan.Format, plan.Encryption) switch
         {
             (ImageFormat.Raw, null) => await PlainRawAsync(storage, plan, cancellationToken),
             (ImageFormat.Raw, { } luks) => await LuksRawAsync(storage, header, plan, luks, passphrase!, cancellationToken),
+            (ImageFormat.Qcow2, { } luks) when plan.Over => await LuksOverAsync(storage, plan, luks, passphrase!, cancellationToken),
             (ImageFormat.Qcow2, { } luks) when header is null => await LuksInsideAsync(storage, plan, luks, passphrase!, cancellationToken),
             (ImageFormat.Qcow2, var luks) => await Qcow2Async(storage, header, plan, luks, passphrase, cancellationToken),
             _ => throw new InvalidInputException(ErrorIds.InvalidParameter,
                 $"Disks of the format {plan.Format} cannot be made; use {ImageFormat.Qcow2} or {ImageFormat.Raw}."),
         };
+    }
+
+    private static void RequirePlace(NewDisk plan, bool detached)
+    {
+        if (detached && plan.Encryption is null)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "A detached header was named for a disk that is not to be encrypted.");
+        }
+
+        if (plan.Over && (detached || plan.Encryption is null || plan.Format != ImageFormat.Qcow2))
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "Only an encrypted qcow2 image without detached header can have its LUKS header over it.");
+        }
+
+        if (plan is { Format: ImageFormat.Qcow2, Over: false, Encryption.Version: LuksVersion.Luks2 } && !detached)
+        {
+            throw new UnsupportedFeatureException(ErrorIds.LuksVersionUnsupported,
+                "Inside qcow2 there is only LUKS1; make a raw image, detach the header, or put LUKS2 over qcow2, none of which QEMU opens.");
+        }
     }
 
     private static async ValueTask<BuiltDisk> PlainRawAsync(IBlockDevice storage, NewDisk plan, CancellationToken cancellationToken)
@@ -74,6 +90,17 @@ public static class DiskBuilder
         }
 
         return new BuiltDisk(AlignedDevice.Over(image), ReadsAsZeros: plan.Qcow2?.BackingPath is null);
+    }
+
+    private static async ValueTask<BuiltDisk> LuksOverAsync(
+        IBlockDevice storage, NewDisk plan, LuksFormatOptions luks, SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        luks = luks with { Placement = LuksPlacement.Attached };
+        long size = checked(luks.HeaderLength + plan.RoundedSize);
+        Qcow2Image image = await CreateQcow2Async(storage, plan, size, encryptionHeaderLength: 0, cancellationToken);
+        IBlockDevice contents = AlignedDevice.Over(image);
+        using VolumeKey key = await FormatAsync(contents, luks, passphrase, cancellationToken);
+        return new BuiltDisk(LuksPayloadDevice.Over(contents, key, ownsContents: true), ReadsAsZeros: false);
     }
 
     // Plain qcow2, or with a detached header LUKS over qcow2: the guest's view is the payload.

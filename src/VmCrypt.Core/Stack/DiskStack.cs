@@ -71,7 +71,7 @@ public sealed class DiskStack : IAsyncDisposable
             : $"The image {location} is not encrypted, so it has no key slots.");
 
     /// <summary>Changes the size of the disk, most often without a key. New bytes read as zeros where the format can say so, else as noise.</summary>
-    /// <param name="size">Bytes, a multiple of 512.</param>
+    /// <param name="size">Bytes, a multiple of 512 and of the sectors that LUKS2 encrypts.</param>
     /// <param name="allowShrink">The bytes beyond a smaller size are lost.</param>
     /// <remarks>
     /// One step for raw images (the file's length) and one ordered change of tables for qcow2: a crash leaves the old size or the new one.
@@ -85,9 +85,10 @@ public sealed class DiskStack : IAsyncDisposable
         IBlockDevice contents = _active.Contents;
         long header = _active.PayloadOffset;
         long old = contents.Length - header;
-        if (size <= 0 || size % 512 != 0)
+        int sector = Luks?.Payload.SectorSize ?? 512;
+        if (size <= 0 || size % sector != 0)
         {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, $"The size is {size} bytes, but must be a positive multiple of 512.");
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"The size is {size} bytes, but must be a positive multiple of {sector}.");
         }
 
         if (size < old && !allowShrink)

@@ -21,11 +21,20 @@ internal static class Weaknesses
     public const string PredictableIv = nameof(PredictableIv);
     public const string WrappingIv = nameof(WrappingIv);
     public const string OldHash = nameof(OldHash);
+    public const string LittleMemory = nameof(LittleMemory);
+    public const string MuchDataPerKey = nameof(MuchDataPerKey);
+    public const string DamagedHeaderCopy = nameof(DamagedHeaderCopy);
     public const string BackingPlain = nameof(BackingPlain);
     public const string BackingFormatUnknown = nameof(BackingFormatUnknown);
 
     // A graphics card of today tries some ten thousand passphrases a second at this many iterations of PBKDF2-SHA256.
     private const long FewestIterations = 100_000;
+
+    // A graphics card runs as many computations of Argon2 at a time as its memory holds.
+    private const long LeastMemoryKiB = 64 * 1024;
+
+    // "A few hundred terabytes" is what IEEE 1619 (annex D.4.3) would have one key encrypt at most.
+    private const long XtsLimit = 1L << 48;
 
     // The 32-bit sector number of "plain" starts again here.
     private const long PlainIvLimit = (1L << 32) * 512;
@@ -53,10 +62,15 @@ internal static class Weaknesses
 
     private static IEnumerable<Weakness> OfHeader(LuksFacts luks, long diskSize)
     {
-        KeySlotFacts[] active = [.. luks.Slots.Where(slot => slot.IsActive)];
+        KeySlotFacts[] active = [.. luks.Slots.Where(slot => slot.IsActive && slot.IsBound)];
         foreach (KeySlotFacts slot in active.Where(slot => slot.Kdf == "pbkdf2" && slot.Iterations < FewestIterations))
         {
             yield return new(FewIterations, $"Key slot {slot.Number} has {slot.Iterations} iterations, so passphrases are guessed fast; change its passphrase to renew it.");
+        }
+
+        foreach (KeySlotFacts slot in active.Where(slot => slot.Kdf != "pbkdf2" && slot.MemoryKiB < LeastMemoryKiB))
+        {
+            yield return new(LittleMemory, $"Key slot {slot.Number} has {slot.Kdf} over {slot.MemoryKiB} KiB only, so passphrases are guessed fast; change its passphrase to renew it.");
         }
 
         if (active.Length <= 1)
@@ -81,9 +95,20 @@ internal static class Weaknesses
             yield return new(WrappingIv, $"The IVs of {luks.Cipher} repeat after 2 TiB, and the disk is larger; convert the image to aes-xts-plain64.");
         }
 
-        if (luks.Hash is "md5" or "sha1" or "ripemd160")
+        if (luks.Cipher.Contains("-xts-", StringComparison.Ordinal) && diskSize > XtsLimit)
         {
-            yield return new(OldHash, $"The hash {luks.Hash} is out of date; convert the image to renew its header with sha256.");
+            yield return new(MuchDataPerKey, "The disk is larger than 256 TiB, more than one key should encrypt under xts; split it into several disks.");
+        }
+
+        string[] hashes = [.. active.Where(slot => slot.Kdf == "pbkdf2").Select(slot => slot.Hash).Append(luks.Hash).Distinct()];
+        foreach (string hash in hashes.Where(hash => hash is "md5" or "sha1" or "ripemd160"))
+        {
+            yield return new(OldHash, $"The hash {hash} is out of date; convert the image to renew its header with sha256.");
+        }
+
+        if (luks.DamagedCopy is { } damage)
+        {
+            yield return new(DamagedHeaderCopy, $"Only one copy of the LUKS2 header is good; repair the image while it is. {damage.Message}");
         }
     }
 }
