@@ -18,6 +18,7 @@ internal static class FuzzTargets
         new ReferenceTarget(),
         new QmpTarget(),
         new UsbRulesTarget(),
+        new UsbredirTarget(),
         new NamesTarget(),
     ];
 }

@@ -60,6 +60,9 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
     /// <summary>Why both connections are to be closed once everything is sent; null while they may stay.</summary>
     public string? Closing { get; private set; }
 
+    /// <summary>The features that both sides have; null until both have said hello.</summary>
+    public UsbredirCaps? Features => _host.Reader.Caps;
+
     /// <summary>What the guest sees.</summary>
     public UsbDeviceDescription? Shown => _state == DeviceState.Shown ? _device : null;
 
@@ -463,7 +466,7 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
 
     private UsbredirEnd Other(UsbredirEnd end) => end == _host ? _guest : _host;
 
-    private UsbredirCaps Caps => _host.Reader.Caps ?? UsbredirCaps.None;
+    private UsbredirCaps Caps => Features ?? UsbredirCaps.None;
 
     private void Close(string reason) => Closing ??= reason;
 

@@ -56,7 +56,7 @@ internal sealed class UsbredirReader(UsbredirSide from)
             return false;
         }
 
-        UsbredirCaps caps = Caps ?? UsbredirCaps.None;
+        UsbredirCaps caps = _greeted ? Caps!.Value : UsbredirCaps.None;
         int headerSize = UsbredirFormat.HeaderSize(caps);
         if (!TryPeek(ref input, headerSize, out ReadOnlySpan<byte> seen))
         {
