@@ -119,6 +119,9 @@ public static partial class ErrorIds
     /// <summary>The metadata has become too large for its area.</summary>
     public const string LuksMetadataFull = nameof(LuksMetadataFull);
 
+    /// <summary>The header's sequence id is the last one, so that no change of it could be told from an older state.</summary>
+    public const string Luks2SequenceExhausted = nameof(Luks2SequenceExhausted);
+
     /// <summary>The slot holds a key of its own, which does not open the data.</summary>
     public const string KeySlotUnbound = nameof(KeySlotUnbound);
 

@@ -45,11 +45,32 @@ internal static class Luks2Json
     {
         try
         {
+            RequireWholeCharacters(text);
             return JsonNode.Parse(text, nodeOptions: null, s_reading) as JsonObject ?? throw Invalid("it is something else");
         }
         catch (JsonException fault)
         {
             throw Invalid(fault.Message, fault);
+        }
+    }
+
+    // A tree unescapes its texts when somebody asks for them; by then nobody reckons with half a surrogate pair.
+    private static void RequireWholeCharacters(ReadOnlySpan<byte> text)
+    {
+        var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = MaxDepth });
+        while (reader.Read())
+        {
+            if (reader.ValueIsEscaped)
+            {
+                try
+                {
+                    _ = reader.GetString();
+                }
+                catch (InvalidOperationException fault)
+                {
+                    throw Invalid(fault.Message, fault);
+                }
+            }
         }
     }
 

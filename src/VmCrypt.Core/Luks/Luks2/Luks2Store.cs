@@ -23,9 +23,14 @@ internal sealed class Luks2Store(IBlockDevice area, Luks2Copies copies)
     /// <summary>What is wrong with one of the copies; null where both are good.</summary>
     public VmCryptException? Fault => _copies.Fault;
 
+    // One change a second would take longer than the universe: whoever wrote such a number meant us to start over at 0.
+    private ulong NextSequenceId => Binary.SequenceId < ulong.MaxValue
+        ? Binary.SequenceId + 1
+        : throw new RefusedException(ErrorIds.Luks2SequenceExhausted, $"The sequence id of the LUKS2 header is {Binary.SequenceId}, after which there is none.");
+
     /// <summary>Refuses what does not fit into the JSON area, before anything is written.</summary>
-    /// <exception cref="RefusedException"><see cref="ErrorIds.LuksMetadataFull"/>.</exception>
-    public void RequireFits(Luks2Metadata next) => _ = new Luks2Copy(Binary, next).ToBytes();
+    /// <exception cref="RefusedException"><see cref="ErrorIds.LuksMetadataFull"/>, <see cref="ErrorIds.Luks2SequenceExhausted"/>.</exception>
+    public void RequireFits(Luks2Metadata next) => _ = new Luks2Copy(Binary with { SequenceId = NextSequenceId }, next).ToBytes();
 
     /// <summary>Steps 1 and 2: makes sure that the medium has what we know, twice. True if a copy had to be written anew.</summary>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.LuksHeaderChanged"/>.</exception>
@@ -55,7 +60,7 @@ internal sealed class Luks2Store(IBlockDevice area, Luks2Copies copies)
     public async ValueTask CommitAsync(Luks2Metadata next, Func<Luks2BinaryHeader, Luks2BinaryHeader>? relabel = null)
     {
         Luks2BinaryHeader binary = relabel?.Invoke(Binary) ?? Binary;
-        var copy = new Luks2Copy(binary with { SequenceId = checked(Binary.SequenceId + 1) }, next);
+        var copy = new Luks2Copy(binary with { SequenceId = NextSequenceId }, next);
         await WriteCopyAsync(area, copy);
         await WriteCopyAsync(area, copy with { Binary = copy.Binary with { IsSecondary = true, Salt = _copies.OtherSalt } });
         _copies = _copies with { Current = copy };

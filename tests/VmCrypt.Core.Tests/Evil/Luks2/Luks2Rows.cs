@@ -40,6 +40,8 @@ public static class Luks2Rows
         ["text without room for a NUL"] = (ErrorIds.Luks2JsonTailInvalid, disk => disk.Put(Filled(disk, disk.HeaderSize - 4096))),
         ["a name given twice"] = (ErrorIds.Luks2JsonInvalid, disk => disk.Put("{\"tokens\":{}," + disk.Text()[1..])),
         ["a name given twice in a slot"] = (ErrorIds.Luks2JsonInvalid, disk => disk.Put(disk.Text().Replace("\"key_size\":64,\"af\"", "\"key_size\":64,\"key_size\":64,\"af\"", StringComparison.Ordinal))),
+        ["half a surrogate pair in a text"] = (ErrorIds.Luks2JsonInvalid, disk => disk.Put(disk.Text().Replace("aes-xts-plain64", "\\ud83d", StringComparison.Ordinal))),
+        ["half a surrogate pair in a name"] = (ErrorIds.Luks2JsonInvalid, disk => disk.Put("{\"\\udc00\":1," + disk.Text()[1..])),
         ["depth of 33"] = (ErrorIds.Luks2JsonInvalid, disk => disk.Put(Deep(disk, 33))),
         ["bytes that are not UTF-8"] = (ErrorIds.Luks2JsonInvalid, disk => disk.Put([.. Encoding.UTF8.GetBytes(disk.Text()[..^1] + ",\"x\":\""), 0xC3, 0x28, .. "\"}"u8])),
 

@@ -100,6 +100,28 @@ public sealed class Luks2CopiesTests
     }
 
     [Fact]
+    public async Task After_the_last_sequence_id_nothing_is_changed()
+    {
+        (MemoryDevice device, _, VolumeKey key) = await Sample.FormatAsync(Sample.Luks2Options);
+        Luks2Disk disk = new Luks2Disk(device.ToArray()).SetSequenceId(0, ulong.MaxValue).SetSequenceId(1, ulong.MaxValue);
+        var recording = new RecordingDevice(new MemoryDevice(disk.Bytes));
+        LuksHeader header = await Sample.OpenAsync(recording);
+
+        foreach (Func<Task> change in new Func<Task>[]
+        {
+            async () => await header.AddAsync(key, "second"),
+            async () => await header.RemoveSlotAsync(0, force: true, Sample.Token),
+            async () => await header.SetLabelAsync("label", null, Sample.Token),
+        })
+        {
+            Assert.Equal(ErrorIds.Luks2SequenceExhausted, (await Assert.ThrowsAsync<RefusedException>(change)).ErrorId);
+        }
+
+        Assert.Empty(recording.Effects);
+        Assert.Equal(0, (await header.UnlockAsync(Sample.Passphrase)).Slot);
+    }
+
+    [Fact]
     public async Task Of_two_sound_copies_the_later_counts()
     {
         (MemoryDevice device, LuksHeader header, VolumeKey key) = await Sample.FormatAsync(Sample.Luks2Options);
