@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using VmCrypt.Core.Block.Local;
@@ -35,8 +36,9 @@ public sealed class JsonStore<T>(ConfigurationFolder folder, string name, JsonTy
                     $"'{Path}' has {stream.Length} bytes; a configuration file has at most {MaxBytes}.");
             }
 
-            return await JsonSerializer.DeserializeAsync(stream, type, cancellationToken)
-                ?? throw new InvalidInputException(ErrorIds.ConfigurationInvalid, $"'{Path}' holds the JSON value null.");
+            byte[] text = new byte[stream.Length];
+            int count = await stream.ReadAtLeastAsync(text, text.Length, throwOnEndOfStream: false, cancellationToken);
+            return Parse(text.AsSpan(0, count)) ?? throw new InvalidInputException(ErrorIds.ConfigurationInvalid, $"'{Path}' holds the JSON value null.");
         }
         catch (Exception fault) when (fault is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -49,6 +51,34 @@ public sealed class JsonStore<T>(ConfigurationFolder folder, string name, JsonTy
         catch (JsonException fault)
         {
             throw new InvalidInputException(ErrorIds.ConfigurationInvalid, $"'{Path}' is no valid document: {fault.Message}", fault);
+        }
+    }
+
+    private T? Parse(ReadOnlySpan<byte> text)
+    {
+        ReadOnlySpan<byte> json = text.StartsWith(Encoding.UTF8.Preamble) ? text[Encoding.UTF8.Preamble.Length..] : text;
+        RefuseNullItems(json);
+        return JsonSerializer.Deserialize(json, type);
+    }
+
+    // The strict reader keeps null out of members that must not have it, but not out of lists.
+    private static void RefuseNullItems(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        var inList = new Stack<bool>();
+        while (reader.Read())
+        {
+            switch (reader.TokenType)
+            {
+                case JsonTokenType.StartArray or JsonTokenType.StartObject:
+                    inList.Push(reader.TokenType == JsonTokenType.StartArray);
+                    break;
+                case JsonTokenType.EndArray or JsonTokenType.EndObject:
+                    inList.Pop();
+                    break;
+                case JsonTokenType.Null when inList.TryPeek(out bool isItem) && isItem:
+                    throw new JsonException($"an item of a list is null, at byte {reader.TokenStartIndex}.");
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json.Serialization;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
@@ -54,12 +55,21 @@ public sealed partial class JsonStoreTests : IDisposable
     [InlineData("[]")]
     [InlineData("{\"count\":1,\"count\":2}")]
     [InlineData("{\"counter\":1}")]
+    [InlineData("{\"names\":[\"a\",null]}")]
     [InlineData("{\"count\":1")]
     public async Task Refuses_what_is_no_document(string text)
     {
         File.WriteAllText(_folder["document.json"], text);
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => Store().ReadAsync(s_ct));
         Assert.Equal(ErrorIds.ConfigurationInvalid, error.ErrorId);
+    }
+
+    [Fact]
+    public async Task Passes_over_the_mark_that_some_editors_put_first()
+    {
+        File.WriteAllText(_folder["document.json"], "{\"count\":7}", Encoding.UTF8);
+
+        Assert.Equal(7, (await Store().ReadAsync(s_ct)).Count);
     }
 
     [Fact]
@@ -104,6 +114,8 @@ public sealed partial class JsonStoreTests : IDisposable
     internal sealed record Document
     {
         public int Count { get; init; }
+
+        public string[]? Names { get; init; }
     }
 
     [JsonSourceGenerationOptions(System.Text.Json.JsonSerializerDefaults.Strict, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]

@@ -19,7 +19,8 @@ internal sealed record UsbListFile
 
     public string? Vm { get; init; }
 
-    public IReadOnlyList<string> Rules { get; init; } = [];
+    // Has a setter, because the generated reader would put null over the default of an init-only member.
+    public IReadOnlyList<string> Rules { get; set; } = [];
 
     public static UsbListFile From(UsbWhitelist list) => new() { Vm = list.Vm, Rules = [.. list.Rules.Select(rule => rule.Checked().ToString())] };
 

@@ -71,6 +71,8 @@ public sealed class UsbWhitelistStoreTests : IDisposable
     [InlineData("[]")]
     [InlineData("""{"vm": "vm01", "rules": ["allow 048d:1169", "allow 048d"]}""")]
     [InlineData("""{"vm": "vm01", "rules": [1]}""")]
+    [InlineData("""{"vm": "vm01", "rules": [null]}""")]
+    [InlineData("""{"vm": "vm01", "rules": null}""")]
     [InlineData("""{"vm": "vm01", "roles": []}""")]
     [InlineData("""{"vm": "vm01", "rules": [], "rules": ["allow"]}""")]
     public async Task Refuses_a_file_that_holds_no_list(string content)
@@ -80,6 +82,15 @@ public sealed class UsbWhitelistStoreTests : IDisposable
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => _store.FindAsync("vm01", Token));
         Assert.Equal(ErrorIds.ConfigurationInvalid, error.ErrorId);
+    }
+
+    [Fact]
+    public async Task A_file_without_rules_is_a_list_that_allows_nothing()
+    {
+        _store.Create();
+        File.WriteAllText(Path.Combine(_store.Path, "vm-vm01.json"), "{}");
+
+        Assert.Empty((await _store.FindAsync("vm01", Token))!.Rules);
     }
 
     [Fact]
