@@ -119,7 +119,7 @@ internal static class AuditHead
         }
 
         string[] words = File.ReadAllText(name).Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return words.Length == 2 && long.TryParse(words[1], out long sequence) ? new AuditReceipt(sequence, words[0]) : null;
+        return words.Length == 2 && words[0].Length == AuditLine.Origin.Hash.Length && long.TryParse(words[1], out long sequence) ? new AuditReceipt(sequence, words[0]) : null;
     }
 
     private static string NameOf(string log) => log + ".head";

@@ -146,6 +146,20 @@ public sealed class AuditLogTests : IDisposable
         Assert.Equal(ErrorIds.FileNotFound, error.ErrorId);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("a 2")]
+    [InlineData("no head at all")]
+    public async Task A_head_that_is_none_is_passed_over(string head)
+    {
+        await AppendAsync(2);
+        File.WriteAllText(_log.Path + ".head", head);
+
+        Assert.True((await _log.VerifyAsync(s_ct)).Unbroken);
+        await AppendAsync(1);
+        Assert.Equal(3, (await _log.VerifyAsync(s_ct)).Entries);
+    }
+
     [Fact]
     public async Task Only_its_owner_can_read_it()
     {

@@ -97,6 +97,21 @@ public sealed class WipeJournalTests : IDisposable
         Assert.Equal((1, 0L), ((await StateAsync()).Pass, (await StateAsync()).Position));
     }
 
+    [Fact]
+    public async Task A_state_that_another_version_sealed_counts_as_damaged()
+    {
+        await SaveAsync(State(1, 1000));
+        byte[] file = File.ReadAllBytes(JournalPath);
+        JournalHeader header = JournalHeader.Parse(file, JournalPath);
+        using var box = new JournalBox(_hostKey, header.Salt);
+        byte[] state = box.Seal([.. "state"u8, .. BitConverter.GetBytes(2L)], "{\"pass\":2,\"mood\":\"good\"}"u8);
+        byte[] slot = [.. BitConverter.GetBytes(2L), .. BitConverter.GetBytes(state.Length), .. state];
+        slot.CopyTo(file, header.SlotOffset(0));
+        File.WriteAllBytes(JournalPath, file);
+
+        Assert.Equal(1000, (await StateAsync()).Position);
+    }
+
     [Theory]
     [InlineData(0, 0x57, ErrorIds.WipeJournalDamaged)] // magic
     [InlineData(7, 0x02, ErrorIds.WipeJournalDamaged)] // version

@@ -216,7 +216,15 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
     private static RunState? TryOpenState(JournalBox box, long sequence, ReadOnlySpan<byte> sealedState)
     {
         byte[] content = new byte[sealedState.Length - JournalBox.Overhead];
-        return box.TryOpen(Purpose(sequence), sealedState, content) ? JsonSerializer.Deserialize(content, JournalContext.Default.RunState) : null;
+        try
+        {
+            return box.TryOpen(Purpose(sequence), sealedState, content) ? JsonSerializer.Deserialize(content, JournalContext.Default.RunState) : null;
+        }
+        catch (JsonException)
+        {
+            // Sealed by us, but by a version that had another idea of a state.
+            return null;
+        }
     }
 
     private static byte[] Purpose(long sequence) => [.. "state"u8, .. BitConverter.GetBytes(sequence)];
