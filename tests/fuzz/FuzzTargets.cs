@@ -8,10 +8,15 @@ internal static class FuzzTargets
     public static IReadOnlyList<IFuzzTarget> All { get; } =
     [
         new Luks1Target(),
+        new Luks2Target(),
+        new QcowTarget(),
         new Qcow2Target(),
         new Qcow2WriteTarget(),
         new NbdClientTarget(),
         new NbdServerTarget(),
+        new NbdClientSocketTarget(),
+        new NbdServerSocketTarget(),
+        new DiskStackTarget(),
         new NbdUriTarget(),
         new CipherSpecTarget(),
         new LibvirtSecretTarget(),
@@ -20,5 +25,8 @@ internal static class FuzzTargets
         new UsbRulesTarget(),
         new UsbredirTarget(),
         new NamesTarget(),
+        new StoresTarget(),
+        new AuditLogTarget(),
+        new WipeJournalTarget(),
     ];
 }

@@ -17,8 +17,8 @@ internal interface IFuzzTarget
     /// <summary>Bytes; longer inputs are cut.</summary>
     int MaxLength => 128 * 1024;
 
-    /// <summary>The folder of the corpus whose files are this target's, too.</summary>
-    string Samples => Name;
+    /// <summary>The folders of the corpus whose files are inputs of this target.</summary>
+    IReadOnlyList<string> Samples => [Name];
 
     /// <summary>The input that a file of the corpus makes.</summary>
     byte[] FromSample(byte[] sample) => sample;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using VmCrypt.Core.Errors;
 using VmCrypt.Fuzz.Engine;
 
 namespace VmCrypt.Fuzz;
@@ -44,8 +45,11 @@ internal static class Program
 
     private static int Replay(IFuzzTarget target, string file)
     {
-        Defect? defect = Trial.Run(target, Corpus.Read(file), new Trace());
-        Console.WriteLine(defect is null ? $"{target.Name}: no defect" : $"DEFECT {defect.Key}\n{defect.Report}");
+        Exception? fault = null;
+        Defect? defect = Trial.Run(target, Corpus.InputOf(target, file), new Trace(), outcome => fault = outcome);
+        Console.WriteLine(defect is not null ? $"DEFECT {defect.Key}\n{defect.Report}"
+            : fault is VmCryptException refusal ? $"{target.Name} refuses it: {refusal.ErrorId}. {refusal.Message}"
+            : $"{target.Name} takes it.");
         return defect is null ? 0 : 1;
     }
 }

@@ -6,6 +6,8 @@ namespace VmCrypt.Fuzz.Engine;
 /// <summary>The inputs that the repository keeps: samples made by real tools, and what was found with them.</summary>
 internal static class Corpus
 {
+    private const string Samples = "corpus";
+    private const string Findings = "findings";
     private const int WorthPacking = 1024;
 
     private static readonly string s_root = Path.Combine(Root(AppContext.BaseDirectory), "tests", "fuzz");
@@ -13,12 +15,18 @@ internal static class Corpus
     /// <summary>Every kept input of a target by its file's name.</summary>
     public static IEnumerable<(string Name, byte[] Input)> Of(IFuzzTarget target) =>
     [
-        .. Files("corpus", target.Samples).Select(file => (Path.GetFileName(file), target.FromSample(Read(file)))),
-        .. Files("findings", target.Name).Select(file => (Path.GetFileName(file), Read(file))),
+        .. target.Samples.SelectMany(folder => Files(Samples, folder)).Concat(Files(Findings, target.Name))
+            .Select(file => (Path.GetFileName(file), InputOf(target, file))),
     ];
 
-    /// <summary>A file's content, unpacked if it is packed.</summary>
-    public static byte[] Read(string path)
+    /// <summary>The input that a file holds, or (a sample) makes.</summary>
+    public static byte[] InputOf(IFuzzTarget target, string path)
+    {
+        byte[] content = Read(path);
+        return Path.GetFullPath(path).StartsWith(Path.Combine(s_root, Samples), StringComparison.Ordinal) ? target.FromSample(content) : content;
+    }
+
+    private static byte[] Read(string path)
     {
         byte[] content = File.ReadAllBytes(path);
         if (!path.EndsWith(".gz", StringComparison.Ordinal))
@@ -36,7 +44,7 @@ internal static class Corpus
     /// <returns>The path.</returns>
     public static string Keep(IFuzzTarget target, string defect, byte[] input)
     {
-        string folder = Directory.CreateDirectory(Path.Combine(s_root, "findings", target.Name)).FullName;
+        string folder = Directory.CreateDirectory(Path.Combine(s_root, Findings, target.Name)).FullName;
         string name = Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(defect)))[..12];
         string path = Path.Combine(folder, name + ".bin");
         if (input.Length < WorthPacking)

@@ -5,8 +5,9 @@ namespace VmCrypt.Fuzz.Engine;
 /// <summary>Makes new inputs of old ones; the same ones for the same seed.</summary>
 internal sealed class Mutator(IFuzzTarget target, Random random)
 {
-    // Headers stand at the start: half of the changes go there, however long the input is.
+    // Headers stand at the start: half of the changes go there, however long the input is. Of the rest most go where something is.
     private const int HotZone = 1024;
+    private const int TriesForContent = 6;
 
     private const int MaxBlock = 4096;
 
@@ -71,7 +72,16 @@ internal sealed class Mutator(IFuzzTarget target, Random random)
         }
     }
 
-    private int Position(List<byte> bytes) => random.Next(random.Next(2) == 0 ? Math.Min(bytes.Count, HotZone) : bytes.Count);
+    private int Position(List<byte> bytes)
+    {
+        int position = random.Next(random.Next(2) == 0 ? Math.Min(bytes.Count, HotZone) : bytes.Count);
+        for (int tries = 0; tries < TriesForContent && bytes[position] == 0; tries++)
+        {
+            position = random.Next(bytes.Count);
+        }
+
+        return position;
+    }
 
     private void ChangeNumber(List<byte> bytes, Func<ulong, ulong> change)
     {

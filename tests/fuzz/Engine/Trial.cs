@@ -14,7 +14,7 @@ internal static class Trial
     private const long MaxAllocatedBytes = 256L * 1024 * 1024;
 
     /// <summary>The defect that the input brings to light; null if it was used, or refused in the way that the house has for that.</summary>
-    public static Defect? Run(IFuzzTarget target, byte[] input, Trace trace)
+    public static Defect? Run(IFuzzTarget target, byte[] input, Trace trace, Action<Exception?>? outcome = null)
     {
         TimeSpan start = ThreadClock.Now;
         long allocatedBefore = GC.GetAllocatedBytesForCurrentThread();
@@ -33,6 +33,7 @@ internal static class Trial
         long allocated = GC.GetAllocatedBytesForCurrentThread() - allocatedBefore;
         TimeSpan spent = ThreadClock.Now - start;
         Note(trace, fault);
+        outcome?.Invoke(fault);
         return fault is not (null or VmCryptException or OperationCanceledException) ? Defect.Of(fault)
             : spent > Patience ? new Defect("hang", $"The input took {spent.TotalSeconds:0.0} s.")
             : allocated > MaxAllocatedBytes ? new Defect("memory", $"The input made the parser allocate {allocated / 1_000_000} MB.")

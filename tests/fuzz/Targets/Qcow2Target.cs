@@ -1,5 +1,4 @@
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Luks;
 using VmCrypt.Fuzz.Engine;
@@ -11,7 +10,6 @@ internal sealed class Qcow2Target : IFuzzTarget
 {
     private const int MaxRuns = 2000;
     private const int MaxSnapshots = 4;
-    private const int ReadSize = 64 * 1024;
 
     // An input that ends so stands at the start of a file with a long hole behind it, where large tables fit.
     private const byte HoleMark = 0xA5;
@@ -32,16 +30,16 @@ internal sealed class Qcow2Target : IFuzzTarget
         var disk = new SparseDisk(input, input.Length + (input is [.., HoleMark] ? Hole : 0), trace, writable: false);
         await using Qcow2Image image = await OpenQcow2.OpenAsync(disk, writable: false, trace);
         NoteFacts(image, trace);
-        await TryAsync(trace, async () => (await image.ReadBitmapsAsync(default)).ToList().ForEach(bitmap => trace.Note("bitmap", bitmap.Granularity)));
-        await TryAsync(trace, () => MapAsync(image, trace));
-        await TryAsync(trace, () => ReadAsync(image, trace));
-        await TryAsync(trace, () => OpenLuksAsync(image, trace));
+        await DiskReader.TryAsync(trace, async () => (await image.ReadBitmapsAsync(default)).ToList().ForEach(bitmap => trace.Note("bitmap", bitmap.Granularity)));
+        await DiskReader.TryAsync(trace, () => MapAsync(image, trace));
+        await DiskReader.TryAsync(trace, () => DiskReader.ReadAsync(image, trace));
+        await DiskReader.TryAsync(trace, () => OpenLuksAsync(image, trace));
         foreach (Qcow2Snapshot snapshot in image.Snapshots.Take(MaxSnapshots))
         {
-            await TryAsync(trace, async () =>
+            await DiskReader.TryAsync(trace, async () =>
             {
                 await using IBlockDevice frozen = await image.OpenSnapshotAsync(snapshot.Id, default);
-                await ReadAsync(frozen, trace);
+                await DiskReader.ReadAsync(frozen, trace);
             });
         }
 
@@ -79,47 +77,12 @@ internal sealed class Qcow2Target : IFuzzTarget
         DefectException.Unless(at == image.Length, "The map does not end at the end of the disk.");
     }
 
-    private static async Task ReadAsync(IBlockDevice device, Trace trace)
-    {
-        byte[] buffer = new byte[ReadSize];
-        int runs = 0;
-        await foreach (Extent extent in device.ExtentsAsync(0, device.Length, default))
-        {
-            trace.Note($"extent {extent.Kind}", extent.Length);
-            Memory<byte> target = buffer.AsMemory(0, (int)Math.Min(extent.Length, ReadSize) & -device.Traits.RequiredAlignment);
-            await device.ReadAsync(extent.Offset, target, default);
-            DefectException.Unless(
-                extent.Kind == ExtentKind.Data || !target.Span.ContainsAnyExcept((byte)0), "A zero extent does not read as zeros.");
-            if (++runs == MaxRuns)
-            {
-                break;
-            }
-        }
-
-        long end = device.Length - (device.Length % device.Traits.RequiredAlignment);
-        int last = (int)Math.Min(end, ReadSize);
-        await device.ReadAsync(end - last, buffer.AsMemory(0, last), default);
-    }
-
     private static async Task OpenLuksAsync(Qcow2Image image, Trace trace)
     {
         if (image.OpenEncryptionHeader() is { } area)
         {
             LuksFacts facts = await LuksHeader.DescribeAsync(area, new LuksOpenOptions { Placement = LuksPlacement.Embedded }, default);
             trace.Note(facts.Cipher);
-        }
-    }
-
-    /// <summary>One refused part does not end the input: the others may be sound.</summary>
-    private static async Task TryAsync(Trace trace, Func<Task> part)
-    {
-        try
-        {
-            await part();
-        }
-        catch (VmCryptException reason)
-        {
-            trace.Note(reason.ErrorId);
         }
     }
 }

@@ -18,7 +18,7 @@ internal sealed class Qcow2WriteTarget : IFuzzTarget
 
     public string Name => "qcow2-write";
 
-    public string Samples => "qcow2";
+    public IReadOnlyList<string> Samples => ["qcow2"];
 
     public int MaxLength => Qcow2Words.MaxLength;
 

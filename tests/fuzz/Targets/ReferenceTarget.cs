@@ -7,7 +7,7 @@ namespace VmCrypt.Fuzz.Targets;
 /// <summary>The names by which an image asks for other files: under the fence none may lead out of the image's folder.</summary>
 internal sealed class ReferenceTarget : IFuzzTarget
 {
-    private readonly Lazy<string> _root = new(MakeFolder);
+    private readonly ScratchFolder _root = new(Fill);
 
     public string Name => "reference";
 
@@ -19,7 +19,7 @@ internal sealed class ReferenceTarget : IFuzzTarget
     // Backing file names are decoded so.
     public void Run(ReadOnlySpan<byte> input, Trace trace)
     {
-        DiskLocation owner = DiskLocation.Parse(Path.Combine(_root.Value, "images", "disk.qcow2"));
+        DiskLocation owner = DiskLocation.Parse(Path.Combine(_root["images"], "disk.qcow2"));
         string found = ReferencePolicy.Default.Resolve(Encoding.UTF8.GetString(input), owner);
         trace.Note("resolved", found.Length);
         string content = File.ReadAllText(found);
@@ -27,10 +27,8 @@ internal sealed class ReferenceTarget : IFuzzTarget
     }
 
     /// <summary>images/ is the fence; "secret.txt" lies beside it, and links lead in and out.</summary>
-    private static string MakeFolder()
+    private static void Fill(string root)
     {
-        string root = Directory.CreateTempSubdirectory("vmcrypt-fuzz-").FullName;
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(root, recursive: true);
         string images = Directory.CreateDirectory(Path.Combine(root, "images")).FullName;
         Directory.CreateDirectory(Path.Combine(images, "sub"));
         Directory.CreateDirectory(Path.Combine(root, "images-of-others"));
@@ -43,6 +41,5 @@ internal sealed class ReferenceTarget : IFuzzTarget
         File.CreateSymbolicLink(Path.Combine(images, "loop"), "loop");
         Directory.CreateSymbolicLink(Path.Combine(images, "up"), root);
         Directory.CreateSymbolicLink(Path.Combine(images, "sub", "up"), "..");
-        return root;
     }
 }
