@@ -47,6 +47,12 @@ public static class VerbsData
     public const string Import = "Import";
 }
 
+public static class VerbsLifecycle
+{
+    public const string Invoke = "Invoke";
+    public const string Resume = "Resume";
+}
+
 public static class VerbsDiagnostic
 {
     public const string Test = "Test";

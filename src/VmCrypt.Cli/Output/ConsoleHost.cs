@@ -22,6 +22,12 @@ internal sealed class ConsoleHost(CommandInfo command, CommonParameters common, 
 
     public bool OutlivesCommand => false;
 
+    public void WriteAnswer(object value, bool yes)
+    {
+        AnsweredNo |= !yes;
+        WriteObject(value);
+    }
+
     public void WriteObject(object value)
     {
         AnsweredNo |= value is false or IAnswer { IsYes: false };

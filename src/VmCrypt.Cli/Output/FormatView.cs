@@ -19,6 +19,7 @@ internal sealed record FormatEntry(string Label, bool RightAligned, Func<object,
         null => string.Empty,
         string text => text,
         DateTime time => time.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
+        DateTimeOffset time => time.LocalDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
         IEnumerable elements => string.Join(", ", elements.Cast<object?>().Select(Show)),
         _ => value.ToString() ?? string.Empty,
     };

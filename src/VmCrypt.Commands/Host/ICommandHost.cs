@@ -16,6 +16,10 @@ internal interface ICommandHost
 
     void WriteObject(object value);
 
+    /// <summary>Emits the answer of a Test- command that is more than a boolean.</summary>
+    /// <param name="yes">What it comes to; a no is an exit code of its own where there is one.</param>
+    void WriteAnswer(object value, bool yes);
+
     /// <summary>Reports that one record failed; the command goes on with the next.</summary>
     void WriteError(ErrorRecord error);
 

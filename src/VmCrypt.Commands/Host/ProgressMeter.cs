@@ -25,7 +25,7 @@ internal sealed class ProgressMeter(Action<ProgressReport> show, TimeProvider cl
             long now = clock.GetTimestamp();
             if (value.Activity != _last.Activity)
             {
-                _last = value with { DoneBytes = 0 };
+                _last = value with { DoneBytes = value.BeforeBytes };
                 _bytesPerSecond = 0;
             }
 
@@ -49,7 +49,7 @@ internal sealed class ProgressMeter(Action<ProgressReport> show, TimeProvider cl
 
     private ProgressReport Describe(JobProgress value)
     {
-        string rate = $"{ByteSize.Format((long)_bytesPerSecond)}/s";
+        string rate = $"{ByteSize.Format((long)_bytesPerSecond)}/s{(value.Detail is { } detail ? $", {detail}" : string.Empty)}";
         if (value.TotalBytes <= 0)
         {
             return new ProgressReport(value.Activity, $"{ByteSize.Format(value.DoneBytes)}, {rate}", -1, -1);

@@ -21,6 +21,8 @@ public abstract partial class VmCryptCmdlet : ICommandHost
 
     void ICommandHost.WriteObject(object value) => WriteObject(value);
 
+    void ICommandHost.WriteAnswer(object value, bool yes) => WriteObject(value);
+
     void ICommandHost.WriteError(ErrorRecord error) => WriteError(error);
 
     [DoesNotReturn]

@@ -54,7 +54,13 @@ public sealed class AuditLog(string path, TimeProvider? clock = null)
     }
 
     /// <summary>Reads the whole log and tells whether its chain is unbroken.</summary>
-    public Task<AuditReport> VerifyAsync(CancellationToken cancellationToken) => AuditVerifier.RunAsync(Path, cancellationToken);
+    /// <param name="entryHash">An entry to look for, as a certificate names it; null for none.</param>
+    /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
+    public Task<AuditReport> VerifyAsync(string? entryHash, CancellationToken cancellationToken) =>
+        AuditVerifier.RunAsync(Path, entryHash, cancellationToken);
+
+    /// <inheritdoc cref="VerifyAsync(string?, CancellationToken)"/>
+    public Task<AuditReport> VerifyAsync(CancellationToken cancellationToken) => VerifyAsync(entryHash: null, cancellationToken);
 
     private FileStream Open()
     {

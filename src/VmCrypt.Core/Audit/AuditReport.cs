@@ -31,5 +31,8 @@ public sealed record AuditReport
     /// <summary>Lines that a crash left torn: repaired ones, and one at the end that the next entry will repair.</summary>
     public required int TornLines { get; init; }
 
-    public bool Unbroken => Breaks.Count == 0;
+    /// <summary>Whether the entry that was asked for is in the log; null where none was.</summary>
+    public bool? ContainsEntry { get; init; }
+
+    public bool IsUnbroken => Breaks.Count == 0;
 }

@@ -13,14 +13,16 @@ internal sealed class AuditVerifier
     private AuditReceipt _last = AuditLine.Origin;
     private AuditReceipt? _head;
     private bool _headSeen;
+    private string? _wanted;
+    private bool _wantedSeen;
     private (long Line, string Hash)? _suspect;
     private long _line;
     private long _entries;
     private int _torn;
 
-    public static async Task<AuditReport> RunAsync(string path, CancellationToken cancellationToken)
+    public static async Task<AuditReport> RunAsync(string path, string? entryHash, CancellationToken cancellationToken)
     {
-        var verifier = new AuditVerifier { _head = AuditHead.Read(path) };
+        var verifier = new AuditVerifier { _head = AuditHead.Read(path), _wanted = entryHash };
         try
         {
             await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
@@ -103,6 +105,7 @@ internal sealed class AuditVerifier
         _entries++;
         _last = line.Entry.Receipt;
         _headSeen |= _last == _head;
+        _wantedSeen |= string.Equals(_last.Hash, _wanted, StringComparison.OrdinalIgnoreCase);
     }
 
     // A damaged line is a torn one only if the very next entry vouches for its bytes.
@@ -134,7 +137,7 @@ internal sealed class AuditVerifier
                 $"The head file names entry {_head.Sequence} ({_head.Hash[..16]}…), which is not in the log.");
         }
 
-        return new AuditReport { Path = path, Entries = _entries, Head = _last, Breaks = _breaks, TornLines = _torn };
+        return new AuditReport { Path = path, Entries = _entries, Head = _last, Breaks = _breaks, TornLines = _torn, ContainsEntry = _wanted is null ? null : _wantedSeen };
     }
 
     private void Break(long line, AuditBreakKind kind, string reason)

@@ -70,4 +70,10 @@ public static partial class ErrorIds
 
     /// <summary>A file holds no key that can sign, or verify, wipe certificates.</summary>
     public const string CertificateKeyUnusable = nameof(CertificateKeyUnusable);
+
+    /// <summary>Read back, the target holds other bytes than were written.</summary>
+    public const string WipeNotVerified = nameof(WipeNotVerified);
+
+    /// <summary>The file of what people know about a medium is not of its form.</summary>
+    public const string CertificateDetailsInvalid = nameof(CertificateDetailsInvalid);
 }

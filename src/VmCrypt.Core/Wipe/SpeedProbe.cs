@@ -7,7 +7,7 @@ namespace VmCrypt.Core.Wipe;
 /// <summary>Guesses how long a wipe takes from a few reads all over the target.</summary>
 internal static class SpeedProbe
 {
-    private const int Reads = 32;
+    private const int Reads = 8;
 
     /// <summary>Null where there is nothing to read, or it cannot be read.</summary>
     public static async Task<TimeSpan?> EstimateAsync(IWipeMedium medium, long work, long limit, CancellationToken cancellationToken)

@@ -32,6 +32,9 @@ public sealed record WipeRequest
     /// <summary>0 for no limit.</summary>
     public long BytesPerSecond { get; init; }
 
+    /// <summary>How often the target is flushed and its journal saved; a wipe that ends sooner leaves no journal behind.</summary>
+    public TimeSpan FlushEvery { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Let everybody else's I/O go first.</summary>
     public bool Idle { get; init; }
 
@@ -55,8 +58,8 @@ public sealed record WipeRequest
     /// <summary>The VM that the disk belongs to, for the policy.</summary>
     public string? VM { get; init; }
 
-    /// <summary>Somebody has confirmed a second time, where the policy wants that.</summary>
-    public bool SecondConfirmation { get; init; }
+    /// <summary>The VM's name once more, where the policy wants a second confirmation.</summary>
+    public string? ConfirmedVM { get; init; }
 
     /// <summary>What of the files that belong to an image is wiped along with it; see <see cref="WipeService.ExpandAsync"/>.</summary>
     public WipeInclude Include { get; init; }
@@ -64,6 +67,6 @@ public sealed record WipeRequest
     /// <summary>Files that are wiped along with this one, and so no longer depend on it.</summary>
     internal IReadOnlyList<string> Together { get; init; } = [];
 
-    /// <summary>How often the target is flushed and its journal saved.</summary>
-    internal TimeSpan SaveEvery { get; init; } = TimeSpan.FromSeconds(5);
+    /// <summary>The wipe was confirmed when it was begun.</summary>
+    internal bool Confirmed { get; init; }
 }

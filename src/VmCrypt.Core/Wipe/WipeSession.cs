@@ -57,10 +57,11 @@ internal sealed class WipeSession(
         using var passes = new PassSequence(_standard, seed);
         var options = new RunOptions
         {
+            Activity = $"Wiping {target.Facts.Path}",
             Verify = plan.Verify,
             BytesPerSecond = request.BytesPerSecond,
             Idle = request.Idle,
-            SaveEvery = request.SaveEvery,
+            SaveEvery = request.FlushEvery,
         };
         var run = new WipeRun(target, passes, options, (IRunLedger?)journal ?? NoLedger.Instance, clock, From with { Resumes = Resumes });
         try

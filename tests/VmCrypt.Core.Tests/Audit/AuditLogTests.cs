@@ -25,7 +25,7 @@ public sealed class AuditLogTests : IDisposable
 
         AuditReport report = await _log.VerifyAsync(s_ct);
 
-        Assert.True(report.Unbroken);
+        Assert.True(report.IsUnbroken);
         Assert.Equal((2, second), (report.Entries, report.Head));
         Assert.Equal((1, 2), (first.Sequence, second.Sequence));
     }
@@ -109,12 +109,12 @@ public sealed class AuditLogTests : IDisposable
             bool whole = length >= after.Length - 1;
 
             AuditReport torn = await _log.VerifyAsync(s_ct);
-            Assert.True(torn.Unbroken);
+            Assert.True(torn.IsUnbroken);
             Assert.Equal((whole ? 3 : 2, whole ? 0 : 1), (torn.Entries, torn.TornLines));
 
             await AppendAsync(1);
             AuditReport repaired = await _log.VerifyAsync(s_ct);
-            Assert.True(repaired.Unbroken, $"{length}: {string.Join(' ', repaired.Breaks)}");
+            Assert.True(repaired.IsUnbroken, $"{length}: {string.Join(' ', repaired.Breaks)}");
             Assert.Equal((4, whole ? 0 : 1), (repaired.Entries, repaired.TornLines));
         }
     }
@@ -127,7 +127,7 @@ public sealed class AuditLogTests : IDisposable
 
         AuditReport report = await _log.VerifyAsync(s_ct);
 
-        Assert.True(report.Unbroken);
+        Assert.True(report.IsUnbroken);
         Assert.Equal(40, report.Entries);
     }
 

@@ -28,7 +28,7 @@ public sealed class WipePolicyTests : IDisposable
     [InlineData(false, false, AfterWipe.Delete, ErrorIds.WipeNotAllowed)]
     public async Task Deep_erase_then_plain_delete_then_nothing(bool deep, bool erase, AfterWipe after, string expected)
     {
-        await _policies.SetAsync(new WipePolicy { VM = "web", DeepErase = deep, Erase = erase }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "web", DeepErase = deep, Erase = erase }, s_ct);
         Assert.Equal(expected, await DecideAsync(new WipeRequest { Path = "/d/a", VM = "WEB", After = after }));
     }
 
@@ -38,8 +38,8 @@ public sealed class WipePolicyTests : IDisposable
     [Fact]
     public async Task The_entry_for_every_VM_counts_where_no_other_does()
     {
-        await _policies.SetAsync(new WipePolicy { VM = "*", DeepErase = false, Erase = false }, s_ct);
-        await _policies.SetAsync(new WipePolicy { VM = "web", DeepErase = true, Erase = true }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "*", DeepErase = false, Erase = false }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "web", DeepErase = true, Erase = true }, s_ct);
 
         Assert.Equal("wipe", await DecideAsync(new WipeRequest { Path = "/d/a", VM = "web" }));
         Assert.Equal(ErrorIds.WipeNotAllowed, await DecideAsync(new WipeRequest { Path = "/d/a", VM = "db" }));
@@ -49,8 +49,8 @@ public sealed class WipePolicyTests : IDisposable
     [Fact]
     public async Task A_disk_cannot_escape_its_policy_by_naming_another_VM_or_none()
     {
-        await _policies.SetAsync(new WipePolicy { VM = "db", DeepErase = false, Erase = false, Disks = ["/disks/db-*.qcow2"] }, s_ct);
-        await _policies.SetAsync(new WipePolicy { VM = "web", DeepErase = true, Erase = true }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "db", DeepErase = false, Erase = false, Disks = ["/disks/db-*.qcow2"] }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "web", DeepErase = true, Erase = true }, s_ct);
 
         Assert.Equal(ErrorIds.WipeNotAllowed, await DecideAsync(new WipeRequest { Path = "/disks/db-1.qcow2" }));
         Assert.Equal(ErrorIds.WipeNotAllowed, await DecideAsync(new WipeRequest { Path = "/disks/../disks/db-1.qcow2", VM = "web" }));
@@ -60,7 +60,7 @@ public sealed class WipePolicyTests : IDisposable
     [Fact]
     public async Task A_required_standard_is_taken_and_no_other_accepted()
     {
-        await _policies.SetAsync(new WipePolicy { VM = "web", DeepErase = true, Erase = true, RequiredStandard = "DoD3" }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "web", DeepErase = true, Erase = true, RequiredStandard = "DoD3" }, s_ct);
         var request = new WipeRequest { Path = "/d/a", VM = "web" };
 
         PolicyDecision decision = await _policies.DecideAsync(request, WipeStandards.BuiltIn, s_ct);
@@ -73,25 +73,37 @@ public sealed class WipePolicyTests : IDisposable
     [Fact]
     public async Task A_second_confirmation_cannot_be_left_out()
     {
-        await _policies.SetAsync(new WipePolicy { VM = "web", DeepErase = true, Erase = true, SecondConfirmation = true }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "web", DeepErase = true, Erase = true, SecondConfirmation = true }, s_ct);
         var request = new WipeRequest { Path = "/d/a", VM = "web", Force = true };
 
         Assert.Equal(ErrorIds.WipeConfirmationMissing, await DecideAsync(request));
-        Assert.Equal("wipe", await DecideAsync(request with { SecondConfirmation = true }));
+        Assert.Equal(ErrorIds.WipeConfirmationMissing, await DecideAsync(request with { ConfirmedVM = "db" }));
+        Assert.Equal("wipe", await DecideAsync(request with { ConfirmedVM = "Web" }));
     }
 
     [Fact]
     public async Task Policies_are_replaced_listed_and_removed()
     {
-        await _policies.SetAsync(new WipePolicy { VM = "web", DeepErase = false, Erase = false }, s_ct);
-        await _policies.SetAsync(new WipePolicy { VM = "Web", DeepErase = true, Erase = false }, s_ct);
-        await _policies.SetAsync(new WipePolicy { VM = "db", DeepErase = true, Erase = true }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "web", DeepErase = false, Erase = false }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "Web", DeepErase = true, Erase = false }, s_ct);
+        await _policies.SetAsync(new WipePolicy { Vm = "db", DeepErase = true, Erase = true }, s_ct);
 
-        Assert.Equal(["db", "Web"], (await _policies.ListAsync(s_ct)).Select(policy => policy.VM));
+        Assert.Equal(["db", "Web"], (await _policies.ListAsync(s_ct)).Select(policy => policy.Vm));
         await _policies.RemoveAsync("WEB", s_ct);
-        Assert.Equal(["db"], (await _policies.ListAsync(s_ct)).Select(policy => policy.VM));
+        Assert.Equal(["db"], (await _policies.ListAsync(s_ct)).Select(policy => policy.Vm));
         var error = await Assert.ThrowsAsync<MissingException>(() => _policies.RemoveAsync("web", s_ct));
         Assert.Equal(ErrorIds.WipePolicyMissing, error.ErrorId);
+    }
+
+    [Fact]
+    public async Task Changes_are_in_the_audit_log()
+    {
+        await _policies.SetAsync(new WipePolicy { Vm = "web", DeepErase = true, Erase = false, RequiredStandard = "DoD7" }, s_ct);
+        await _policies.RemoveAsync("web", s_ct);
+        string[] log = File.ReadAllLines(_scratch["audit.log"]);
+        Assert.Contains("WipePolicy.Set", log[0], StringComparison.Ordinal);
+        Assert.Contains("DoD7", log[0], StringComparison.Ordinal);
+        Assert.Contains("WipePolicy.Remove", log[1], StringComparison.Ordinal);
     }
 
     [Theory]

@@ -25,7 +25,7 @@ public sealed class WipeRunTests
         var order = new List<string>();
 
         WipeRun run = medium.Run(passes, new RunOptions { Verify = VerifyMode.AllPasses });
-        await run.RunAsync(new Listener(progress => order.Add(progress.Activity)), s_ct);
+        await run.RunAsync(new Listener(progress => order.Add(progress.Detail!.Split(',')[0])), s_ct);
 
         Assert.Equal(medium.Bytes, Content(passes, passes.Count, small));
         Assert.All(counts, count => Assert.Equal(passes.Count, count));
@@ -33,7 +33,7 @@ public sealed class WipeRunTests
         Assert.All(run.State.Passes, pass => Assert.Equal((small, small), (pass.WrittenBytes, pass.VerifiedBytes)));
         Assert.Equal((0, 0, 0), (run.State.Unwritable.Bytes, run.State.Unreadable.Bytes, run.State.Mismatched.Bytes));
         Assert.Equal(Enumerable.Range(1, passes.Count).SelectMany(i => new[] { "writing", "verifying" }.Select(verb =>
-            $"Pass {i} of {passes.Count}: {verb} {passes.Describe(i)}")), order.Distinct());
+            $"pass {i} of {passes.Count}: {verb} {passes.Describe(i)}")), order.Distinct());
     }
 
     [Fact]

@@ -15,13 +15,24 @@ internal static class Vmcrypt
 #endif
         "net10.0", "vmcrypt.dll");
 
-    public static Process Start(params string[] arguments) => Process.Start(
-        new ProcessStartInfo("dotnet", ["exec", s_program, .. arguments])
+    public static Process Start(params string[] arguments) => Start([], arguments);
+
+    /// <param name="environment">Variables to set.</param>
+    public static Process Start(Dictionary<string, string> environment, string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", ["exec", s_program, .. arguments])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-        })!;
+        };
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        return Process.Start(start)!;
+    }
 
     /// <summary>Runs a command that must succeed.</summary>
     public static void Run(params string[] arguments)

@@ -1,3 +1,4 @@
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe.Certificates;
@@ -42,7 +43,8 @@ public sealed class CertificateOracleTests : IDisposable
     public async Task An_X509_certificate_is_accepted_and_its_authority_expected(string file, string? passphrase)
     {
         MakeAuthority();
-        using CertificateSigner signer = await CertificateSigner.FromFileAsync(_scratch[file], passphrase?.AsMemory(), Token);
+        using SecretBuffer? secret = Secret(passphrase);
+        using CertificateSigner signer = await CertificateSigner.FromFileAsync(_scratch[file], secret, Token);
         await WipeCertificate.Issue(SampleWipes.Result(), CertificateDetails.None, signer).WriteAsync(_scratch["c.html"], replace: false, Token);
 
         CertificateVerdict vouched = await CertificateVerifier.VerifyAsync(_scratch["c.html"], _scratch["ca.pem"], Token);
@@ -60,7 +62,8 @@ public sealed class CertificateOracleTests : IDisposable
     {
         Tools.Run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-aes-256-cbc", "-pass", "pass:secret", "-out", _scratch["key.pem"]);
 
-        using CertificateSigner signer = await CertificateSigner.FromFileAsync(_scratch["key.pem"], "secret".AsMemory(), Token);
+        using SecretBuffer? secret = Secret("secret");
+        using CertificateSigner signer = await CertificateSigner.FromFileAsync(_scratch["key.pem"], secret, Token);
         await UnusableAsync("key.pem", "wrong");
         await UnusableAsync("key.pem", null);
     }
@@ -130,7 +133,10 @@ public sealed class CertificateOracleTests : IDisposable
 
     private async Task UnusableAsync(string file, string? passphrase)
     {
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => CertificateSigner.FromFileAsync(_scratch[file], passphrase?.AsMemory(), Token));
+        using SecretBuffer? secret = Secret(passphrase);
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => CertificateSigner.FromFileAsync(_scratch[file], secret, Token));
         Assert.Equal(ErrorIds.CertificateKeyUnusable, error.ErrorId);
     }
+
+    private static SecretBuffer? Secret(string? text) => text is null ? null : SecretBuffer.CopyOf(System.Text.Encoding.UTF8.GetBytes(text));
 }

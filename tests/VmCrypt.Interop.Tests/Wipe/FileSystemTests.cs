@@ -224,7 +224,7 @@ public sealed class FileSystemTests : IDisposable
         bool spoilt = false;
         var spoil = new Immediate(progress =>
         {
-            if (!spoilt && progress.Activity.Contains("verifying", StringComparison.Ordinal))
+            if (!spoilt && progress.Detail!.Contains("verifying", StringComparison.Ordinal))
             {
                 // Below the file system, which cannot know of it.
                 spoilt = true;
@@ -271,7 +271,7 @@ public sealed class FileSystemTests : IDisposable
         WipeResult result = await _lab.WipeAsync(path, "DoD", request => request with { VM = "web" });
 
         AuditReport report = await AuditLog.Of(_lab.Configuration).VerifyAsync(TestContext.Current.CancellationToken);
-        Assert.True(report.Unbroken);
+        Assert.True(report.IsUnbroken);
         Assert.Equal(result.Audit, report.Head);
         string log = File.ReadAllText(report.Path);
         Assert.Contains("\"action\":\"Wipe.Begin\"", log, StringComparison.Ordinal);

@@ -133,7 +133,7 @@ public sealed class RefusalTests : IDisposable
     {
         string path = Image("db.img");
         var policies = new WipePolicies(_lab.Configuration);
-        await policies.SetAsync(new WipePolicy { VM = "db", DeepErase = false, Erase = true, Disks = [_lab["db*"]] }, TestContext.Current.CancellationToken);
+        await policies.SetAsync(new WipePolicy { Vm = "db", DeepErase = false, Erase = true, Disks = [_lab["db*"]] }, TestContext.Current.CancellationToken);
 
         await RefusedAsync(ErrorIds.WipeNotAllowed, path, path);
         WipeResult deleted = await _lab.WipeAsync(path, "Zero", request => request with { After = AfterWipe.Delete });

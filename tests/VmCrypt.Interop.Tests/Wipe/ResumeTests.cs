@@ -118,7 +118,7 @@ public sealed class ResumeTests : IDisposable
         });
 
         WipeResult result = await _lab.WipeAsync(
-            Path, "DoD7", request => request with { BytesPerSecond = 64 * MiB, SaveEvery = TimeSpan.FromMilliseconds(50) }, change);
+            Path, "DoD7", request => request with { BytesPerSecond = 64 * MiB, FlushEvery = TimeSpan.FromMilliseconds(50) }, change);
 
         Assert.Equal((WipeStatus.Failed, ErrorIds.WipeTargetChanged), (result.Status, result.Fault?.ErrorId));
         Assert.Single(result.Passes);
@@ -132,7 +132,7 @@ public sealed class ResumeTests : IDisposable
         Tools.TryRun("dd", "if=/dev/zero", $"of={disk["filler"]}", "bs=1M");
         Tools.TryRun("dd", "if=/dev/zero", $"of={disk["filler2"]}", "bs=4k");
 
-        WipeResult result = await _lab.WipeAsync(path, "Zero", request => request with { SaveEvery = TimeSpan.Zero });
+        WipeResult result = await _lab.WipeAsync(path, "Zero", request => request with { FlushEvery = TimeSpan.Zero });
 
         Assert.Equal(WipeStatus.Erased, result.Status);
         Assert.Contains(FindingKind.JournalIncomplete, result.Findings.Select(finding => finding.Kind));
@@ -154,19 +154,9 @@ public sealed class ResumeTests : IDisposable
     private async Task<WipeResult> StopAsync(string standard, long after, Func<WipeRequest, WipeRequest>? change = null)
     {
         using var stop = new CancellationTokenSource();
-        long done = 0;
-        string activity = string.Empty;
-        long before = 0;
         var watch = new Immediate(progress =>
         {
-            if (progress.Activity != activity)
-            {
-                before += done;
-                activity = progress.Activity;
-            }
-
-            done = progress.DoneBytes;
-            if (before + done >= after)
+            if (progress.DoneBytes >= after)
             {
                 stop.Cancel();
             }

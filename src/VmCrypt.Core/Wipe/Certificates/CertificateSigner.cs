@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using VmCrypt.Core.Block.Local;
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 
@@ -49,16 +50,17 @@ public sealed class CertificateSigner : IDisposable
     }
 
     /// <summary>A user's key: a PEM file with a private key, and certificates where there are any, or a PKCS#12 file.</summary>
-    /// <param name="passphrase">Of an encrypted key or a PKCS#12 file; borrowed.</param>
+    /// <param name="passphrase">Of an encrypted key or a PKCS#12 file, in UTF-8; borrowed.</param>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.CertificateKeyUnusable"/>.</exception>
-    public static async Task<CertificateSigner> FromFileAsync(string path, ReadOnlyMemory<char>? passphrase, CancellationToken cancellationToken)
+    public static async Task<CertificateSigner> FromFileAsync(string path, SecretBuffer? passphrase, CancellationToken cancellationToken)
     {
         byte[] bytes = await ReadAsync(path, cancellationToken);
+        char[]? letters = passphrase is null ? null : LettersOf(passphrase);
         try
         {
             return bytes.AsSpan().IndexOf("-----BEGIN "u8) >= 0
-                ? FromPem(Encoding.UTF8.GetString(bytes), passphrase, path)
-                : FromPkcs12(bytes, passphrase, path);
+                ? FromPem(Encoding.UTF8.GetString(bytes), letters, path)
+                : FromPkcs12(bytes, letters, path);
         }
         catch (Exception fault) when (fault is CryptographicException or ArgumentException)
         {
@@ -67,6 +69,7 @@ public sealed class CertificateSigner : IDisposable
         finally
         {
             CryptographicOperations.ZeroMemory(bytes);
+            letters.AsSpan().Clear();
         }
     }
 
@@ -82,12 +85,19 @@ public sealed class CertificateSigner : IDisposable
         _chain,
         _key.SignData(canonical, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence));
 
-    private static CertificateSigner FromPem(string pem, ReadOnlyMemory<char>? passphrase, string path)
+    private static char[] LettersOf(SecretBuffer passphrase)
+    {
+        var letters = new char[Encoding.UTF8.GetCharCount(passphrase.Span)];
+        Encoding.UTF8.GetChars(passphrase.Span, letters);
+        return letters;
+    }
+
+    private static CertificateSigner FromPem(string pem, char[]? passphrase, string path)
     {
         ECDsa key = ECDsa.Create();
-        if (passphrase is { } secret)
+        if (passphrase is not null)
         {
-            key.ImportFromEncryptedPem(pem, secret.Span);
+            key.ImportFromEncryptedPem(pem, passphrase);
         }
         else
         {
@@ -99,10 +109,10 @@ public sealed class CertificateSigner : IDisposable
         return Checked(key, certificates.All, path);
     }
 
-    private static CertificateSigner FromPkcs12(byte[] bytes, ReadOnlyMemory<char>? passphrase, string path)
+    private static CertificateSigner FromPkcs12(byte[] bytes, char[]? passphrase, string path)
     {
         using var certificates = new Owned();
-        certificates.All.AddRange(X509CertificateLoader.LoadPkcs12Collection(bytes, passphrase is { } secret ? secret.Span : default, X509KeyStorageFlags.EphemeralKeySet));
+        certificates.All.AddRange(X509CertificateLoader.LoadPkcs12Collection(bytes, passphrase, X509KeyStorageFlags.EphemeralKeySet));
         ECDsa key = certificates.All.Select(certificate => certificate.GetECDsaPrivateKey()).FirstOrDefault(key => key is not null)
             ?? throw Unusable(path, "it holds no private ECDSA key");
         return Checked(key, certificates.All, path);

@@ -13,6 +13,9 @@ internal interface IRunLedger
 
 internal sealed record RunOptions
 {
+    /// <summary>The wipe in words, for progress.</summary>
+    public string Activity { get; init; } = "Wiping";
+
     public VerifyMode Verify { get; init; } = VerifyMode.LastPass;
 
     /// <summary>0 for no limit.</summary>
@@ -43,6 +46,8 @@ internal sealed class WipeRun(
     private readonly Defects _unreadable = new("cannot be read", from?.Unreadable ?? DefectList.None, options.MaxBadBytes);
     private readonly Defects _mismatched = new("holds other bytes than were written", from?.Mismatched ?? DefectList.None, long.MaxValue);
     private RunState _state = from ?? new RunState();
+    private long? _bytesToVerify;
+    private long? _resumedAt;
     private int _saving;
     private long _saved;
     private long _segment;
@@ -83,7 +88,7 @@ internal sealed class WipeRun(
         await PumpAsync(
             Chunks(),
             () => new WriteWorker(medium, passes.Open(number), _throttle, _unwritable),
-            new RunMeter(progress, $"Pass {number} of {passes.Count}: writing {passes.Describe(number)}", _state.Position, medium.Map.TotalBytes),
+            Meter(progress, "writing", _state.Position, medium.Map.TotalBytes),
             cancellationToken);
 
         await medium.Device.FlushAsync(cancellationToken);
@@ -98,20 +103,45 @@ internal sealed class WipeRun(
     {
         int number = _state.Pass;
         await medium.BypassCacheAsync(cancellationToken);
-        IEnumerable<Chunk> chunks = options.Verify == VerifyMode.Sample
-            ? Chunks().Where(chunk => _sample.Includes(chunk, medium.Map))
-            : Chunks();
-        long before = _state.Position;
+        IEnumerable<Chunk> chunks = ChunksToVerify(_state.Position);
+        long total = BytesToVerify();
         await PumpAsync(
             chunks,
             () => new VerifyWorker(medium, passes.Open(number), _throttle, _unwritable, _unreadable, _mismatched),
-            new RunMeter(progress, $"Pass {number} of {passes.Count}: verifying {passes.Describe(number)}", before, before + chunks.Sum(chunk => (long)chunk.Length)),
+            Meter(progress, "verifying", total - chunks.Sum(chunk => (long)chunk.Length), total),
             cancellationToken);
 
         medium.CheckUnchanged();
         Finish(verify: false);
         _state = _state with { Pass = number + 1, Verifying = false, Position = 0 };
         await SaveIfDueAsync(cancellationToken);
+    }
+
+    private RunMeter Meter(IProgress<JobProgress>? progress, string verb, long before, long total)
+    {
+        long work = WorkBefore();
+        _resumedAt ??= work + before;
+        string part = $"pass {_state.Pass} of {passes.Count}: {verb} {passes.Describe(_state.Pass)}";
+        return new RunMeter(progress, options.Activity, part, before, total, work, WorkTotal(), _resumedAt.Value);
+    }
+
+    /// <summary>Bytes to be moved from the first pass to the last.</summary>
+    private long WorkTotal() => (passes.Count * medium.Map.TotalBytes) + (options.Verify switch
+    {
+        VerifyMode.None => 0,
+        VerifyMode.AllPasses => passes.Count * BytesToVerify(),
+        _ => BytesToVerify(),
+    });
+
+    private long WorkBefore() => ((_state.Pass - 1) * (medium.Map.TotalBytes + (options.Verify == VerifyMode.AllPasses ? BytesToVerify() : 0)))
+        + (_state.Verifying ? medium.Map.TotalBytes : 0);
+
+    private long BytesToVerify() => _bytesToVerify ??= ChunksToVerify(0).Sum(chunk => (long)chunk.Length);
+
+    private IEnumerable<Chunk> ChunksToVerify(long from)
+    {
+        IEnumerable<Chunk> chunks = medium.Map.ChunksFrom(from, ChunkPump.ChunkSize);
+        return options.Verify == VerifyMode.Sample ? chunks.Where(chunk => _sample.Includes(chunk, medium.Map)) : chunks;
     }
 
     private IEnumerable<Chunk> Chunks() => medium.Map.ChunksFrom(_state.Position, ChunkPump.ChunkSize);

@@ -73,7 +73,7 @@ internal sealed record JournalPlan
         AllowLinks = AllowLinks,
         VM = VM,
         Force = true,
-        SecondConfirmation = true,
+        Confirmed = true,
     };
 }
 

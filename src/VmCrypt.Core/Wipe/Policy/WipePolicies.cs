@@ -1,4 +1,5 @@
 using System.IO.Enumeration;
+using VmCrypt.Core.Audit;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe.Standards;
@@ -16,22 +17,32 @@ public sealed class WipePolicies(ConfigurationFolder folder)
 {
     public const string FileName = "wipe-policy.json";
 
+    private readonly AuditLog _audit = AuditLog.Of(folder);
     private readonly JsonStore<WipePolicyTable> _store = new(folder, FileName, WipePolicyContext.Default.WipePolicyTable);
 
     public async Task<IReadOnlyList<WipePolicy>> ListAsync(CancellationToken cancellationToken) =>
         (await _store.ReadAsync(cancellationToken)).Policies;
 
     /// <summary>Adds the policy of a VM or replaces it.</summary>
-    public Task SetAsync(WipePolicy policy, CancellationToken cancellationToken) => _store.UpdateAsync(
-        table => table with { Policies = [.. Others(table, policy.VM).Append(policy).OrderBy(other => other.VM, StringComparer.OrdinalIgnoreCase)] },
-        cancellationToken);
+    public async Task SetAsync(WipePolicy policy, CancellationToken cancellationToken)
+    {
+        await _store.UpdateAsync(
+            table => table with { Policies = [.. Others(table, policy.Vm).Append(policy).OrderBy(other => other.Vm, StringComparer.OrdinalIgnoreCase)] },
+            cancellationToken);
+        await WriteAsync("WipePolicy.Set", policy.Vm, ("deepErase", $"{policy.DeepErase}"), ("erase", $"{policy.Erase}"),
+            ("standard", policy.RequiredStandard ?? "any"), ("secondConfirmation", $"{policy.SecondConfirmation}"), ("disks", string.Join(", ", policy.Disks)));
+    }
 
     /// <exception cref="MissingException"><see cref="ErrorIds.WipePolicyMissing"/>.</exception>
-    public Task RemoveAsync(string vm, CancellationToken cancellationToken) => _store.UpdateAsync(
-        table => Others(table, vm).ToArray() is var others && others.Length < table.Policies.Length
-            ? table with { Policies = others }
-            : throw new MissingException(ErrorIds.WipePolicyMissing, $"There is no wipe policy for the VM '{vm}'."),
-        cancellationToken);
+    public async Task RemoveAsync(string vm, CancellationToken cancellationToken)
+    {
+        await _store.UpdateAsync(
+            table => Others(table, vm).ToArray() is var others && others.Length < table.Policies.Length
+                ? table with { Policies = others }
+                : throw new MissingException(ErrorIds.WipePolicyMissing, $"There is no wipe policy for the VM '{vm}'."),
+            cancellationToken);
+        await WriteAsync("WipePolicy.Remove", vm);
+    }
 
     /// <summary>Deep erase if allowed, else plain delete if allowed and asked for, else refused.</summary>
     /// <exception cref="RefusedException"><see cref="ErrorIds.WipeNotAllowed"/>, <see cref="ErrorIds.WipeStandardNotAllowed"/>,
@@ -48,10 +59,10 @@ public sealed class WipePolicies(ConfigurationFolder folder)
         }
 
         WipeStandard standard = StandardOf(policies, request, standards);
-        if (policies.FirstOrDefault(policy => policy.SecondConfirmation) is { } cautious && !request.SecondConfirmation)
+        if (policies.FirstOrDefault(policy => policy.SecondConfirmation && !IsConfirmed(policy, request)) is { } cautious)
         {
             throw new RefusedException(ErrorIds.WipeConfirmationMissing,
-                $"The wipe policy of '{cautious.VM}' wants a second confirmation: name the VM once more.");
+                $"The wipe policy of '{cautious.Vm}' wants a second confirmation: name the VM once more.");
         }
 
         return new PolicyDecision(DeleteOnly: false, standard);
@@ -60,13 +71,19 @@ public sealed class WipePolicies(ConfigurationFolder folder)
     /// <summary>Every policy that speaks of the request; the strictest of them counts. The one for every VM only where no other does.</summary>
     internal static IEnumerable<WipePolicy> Applying(IReadOnlyList<WipePolicy> policies, WipeRequest request)
     {
-        WipePolicy[] own = [.. policies.Where(policy => policy.VM != WipePolicy.EveryVM && SpeaksOf(policy, request))];
-        return own.Length > 0 ? own : policies.Where(policy => policy.VM == WipePolicy.EveryVM);
+        WipePolicy[] own = [.. policies.Where(policy => policy.Vm != WipePolicy.EveryVM && SpeaksOf(policy, request))];
+        return own.Length > 0 ? own : policies.Where(policy => policy.Vm == WipePolicy.EveryVM);
     }
 
     private static bool SpeaksOf(WipePolicy policy, WipeRequest request) =>
-        string.Equals(policy.VM, request.VM, StringComparison.OrdinalIgnoreCase)
+        string.Equals(policy.Vm, request.VM, StringComparison.OrdinalIgnoreCase)
         || policy.Disks.Any(disk => FileSystemName.MatchesSimpleExpression(disk, TargetOpener.FullPath(request.Path), ignoreCase: OperatingSystem.IsWindows()));
+
+    private static bool IsConfirmed(WipePolicy policy, WipeRequest request)
+    {
+        string? name = policy.Vm == WipePolicy.EveryVM ? request.VM : policy.Vm;
+        return request.Confirmed || (name is not null && string.Equals(name, request.ConfirmedVM, StringComparison.OrdinalIgnoreCase));
+    }
 
     private static WipeStandard StandardOf(WipePolicy[] policies, WipeRequest request, WipeStandards standards)
     {
@@ -79,5 +96,9 @@ public sealed class WipePolicies(ConfigurationFolder folder)
     }
 
     private static IEnumerable<WipePolicy> Others(WipePolicyTable table, string vm) =>
-        table.Policies.Where(policy => !string.Equals(policy.VM, vm, StringComparison.OrdinalIgnoreCase));
+        table.Policies.Where(policy => !string.Equals(policy.Vm, vm, StringComparison.OrdinalIgnoreCase));
+
+    private Task WriteAsync(string action, string vm, params (string Name, string Value)[] details) => _audit.AppendAsync(
+        new AuditEvent(action, vm, "Done") { VM = vm, Details = details.ToDictionary(detail => detail.Name, detail => detail.Value) },
+        CancellationToken.None);
 }

@@ -10,8 +10,7 @@ public sealed record WipePolicy
     public const string EveryVM = "*";
 
     /// <summary>Name or UUID, or <see cref="EveryVM"/>.</summary>
-    [JsonPropertyName("vm")]
-    public required string VM { get; init; }
+    public required string Vm { get; init; }
 
     /// <summary>Its disks may be wiped.</summary>
     public required bool DeepErase { get; init; }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace VmCrypt.Core.Wipe.Standards;
 
@@ -18,6 +20,7 @@ public enum WipePassKind
 }
 
 /// <summary>What one pass writes, as a standard words it: <c>0x924924</c>, <c>random</c>, <c>byte</c> or <c>~2</c>.</summary>
+[JsonConverter(typeof(WipePassConverter))]
 public sealed record WipePass
 {
     /// <summary>Bytes of the longest pattern.</summary>
@@ -76,4 +79,13 @@ public sealed record WipePass
             ? new WipePass(WipePassKind.Pattern) { Pattern = bytes }
             : null;
     }
+}
+
+/// <summary>A pass in JSON is its notation.</summary>
+internal sealed class WipePassConverter : JsonConverter<WipePass>
+{
+    public override WipePass Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        WipePass.TryParse(reader.GetString() ?? string.Empty) ?? throw new JsonException();
+
+    public override void Write(Utf8JsonWriter writer, WipePass value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
 }
