@@ -51,15 +51,11 @@ public static class VerbsLifecycle
 {
     public const string Invoke = "Invoke";
     public const string Resume = "Resume";
+    public const string Start = "Start";
+    public const string Stop = "Stop";
 }
 
 public static class VerbsDiagnostic
 {
     public const string Test = "Test";
-}
-
-public static class VerbsLifecycle
-{
-    public const string Start = "Start";
-    public const string Stop = "Stop";
 }

@@ -40,7 +40,7 @@ internal sealed class AuditLogTarget : IFuzzTarget
     private static async Task RunAsync(AuditLog log, Trace trace)
     {
         AuditReport before = await log.VerifyAsync(default);
-        trace.Note($"unbroken {before.Unbroken}", before.Entries);
+        trace.Note($"unbroken {before.IsUnbroken}", before.Entries);
         foreach (AuditBreak broken in before.Breaks)
         {
             trace.Note($"{broken.Kind}");
@@ -48,8 +48,8 @@ internal sealed class AuditLogTarget : IFuzzTarget
 
         AuditReceipt receipt = await log.AppendAsync(new AuditEvent("Fuzz.Append", "log", "Done"), default);
         AuditReport after = await log.VerifyAsync(default);
-        DefectException.Unless(after.Head == receipt || !before.Unbroken, "The newest entry is not the head of the log.");
-        DefectException.Unless(after.Unbroken || !before.Unbroken || after.Entries > before.Entries + 1, "A sound log was broken by an entry.");
+        DefectException.Unless(after.Head == receipt || !before.IsUnbroken, "The newest entry is not the head of the log.");
+        DefectException.Unless(after.IsUnbroken || !before.IsUnbroken || after.Entries > before.Entries + 1, "A sound log was broken by an entry.");
     }
 
     private static void RepairHashes(byte[] log)

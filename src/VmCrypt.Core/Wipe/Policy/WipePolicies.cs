@@ -98,7 +98,7 @@ public sealed class WipePolicies(ConfigurationFolder folder)
     private static IEnumerable<WipePolicy> Others(WipePolicyTable table, string vm) =>
         table.Policies.Where(policy => !string.Equals(policy.Vm, vm, StringComparison.OrdinalIgnoreCase));
 
-    private Task WriteAsync(string action, string vm, params (string Name, string Value)[] details) => _audit.AppendAsync(
+    private Task<AuditReceipt> WriteAsync(string action, string vm, params (string Name, string Value)[] details) => _audit.AppendAsync(
         new AuditEvent(action, vm, "Done") { VM = vm, Details = details.ToDictionary(detail => detail.Name, detail => detail.Value) },
         CancellationToken.None);
 }
