@@ -155,7 +155,7 @@ public sealed class AuditLogTests : IDisposable
         await AppendAsync(2);
         File.WriteAllText(_log.Path + ".head", head);
 
-        Assert.True((await _log.VerifyAsync(s_ct)).Unbroken);
+        Assert.True((await _log.VerifyAsync(s_ct)).IsUnbroken);
         await AppendAsync(1);
         Assert.Equal(3, (await _log.VerifyAsync(s_ct)).Entries);
     }

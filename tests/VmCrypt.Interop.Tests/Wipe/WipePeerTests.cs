@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Wipe;
 using VmCrypt.Core.Wipe.Patterns;
 using VmCrypt.Core.Wipe.Standards;
 
