@@ -74,6 +74,16 @@ public sealed class ConvertImageCommand : RekeyCmdlet
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    private protected override void Begin()
+    {
+        object?[] ofEncryption = [NewPassphrase, NewKeyFile, DestinationHeader, Cipher, KeySize, Hash, IterTime, Iterations];
+        if (Plain && Array.Exists(ofEncryption, given => given is not null))
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter,
+                "-Plain makes an image without encryption, so it does not go with a new secret, a header, a cipher, key size, hash or cost.");
+        }
+    }
+
     private protected override void ProcessImage(DiskLocation location)
     {
         DiskLocation destination = DestinationOf(location);

@@ -37,6 +37,12 @@ Describe 'Convert-Image' {
         (Get-FileHash $TestDrive/unpacked.raw).Hash | Should -Be (Get-FileHash $plain).Hash
     }
 
+    It 'refuses a passphrase for a plain image' {
+        { Convert-Image $plain "$TestDrive/no.raw" -Format Raw -DestinationFormat Raw -Plain @new -ErrorAction Stop } |
+            Should -Throw -ErrorId 'InvalidParameter,VmCrypt.Commands.ConvertImageCommand'
+        "$TestDrive/no.raw" | Should -Not -Exist
+    }
+
     It 'copies an internal snapshot' -Skip:(-not $hasQemu) {
         $disk = Join-Path $TestDrive 'snapped.qcow2'
         qemu-img create -q -f qcow2 $disk 1M

@@ -13,7 +13,7 @@ public sealed class Luks2VerdictTests : IDisposable
     private static readonly string[] s_stricter =
     [
         "text with a comment", "text with a comma too many", "text followed by a space", "a name given twice", "a name given twice in a slot",
-        "bytes that are not UTF-8", "token 4294967296",
+        "bytes that are not UTF-8", "half a surrogate pair in a text", "half a surrogate pair in a name", "token 4294967296",
     ];
 
     private static readonly Lazy<Task<byte[]>> s_good = new(MakeAsync);
