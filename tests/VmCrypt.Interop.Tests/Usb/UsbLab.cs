@@ -86,7 +86,13 @@ internal sealed class UsbLab : IAsyncDisposable
         return vm;
     }
 
-    public Task AllowAsync(params string[] rules) => Store.ChangeAsync("vm01", _ => [.. rules.Select(UsbRuleText.Parse)], Token);
+    /// <summary>Changes the list of the VM, and waits until it is in force: until then the old one decides.</summary>
+    public async Task AllowAsync(params string[] rules)
+    {
+        UsbRule[] wanted = [.. rules.Select(UsbRuleText.Parse)];
+        await Store.ChangeAsync("vm01", _ => wanted, Token);
+        await EventuallyAsync(() => Policy.For(new VmIdentity("vm01")).Whitelist.Rules.SequenceEqual(wanted), "the changed list");
+    }
 
     public UsbGuard StartGuard() => new(
         Policy, new UsbGuardSources { Monitors = [StreamEndpoint.Parse(Monitor)] },
