@@ -47,9 +47,6 @@ public static partial class ErrorIds
     /// <summary>The target is a device with content, and overwriting it was not asked for.</summary>
     public const string DeviceOverwriteRefused = nameof(DeviceOverwriteRefused);
 
-    /// <summary>A detached header was named for an image that has its own.</summary>
-    public const string HeaderUnexpected = nameof(HeaderUnexpected);
-
     /// <summary>A snapshot was named of an image that cannot have any.</summary>
     public const string SnapshotUnsupported = nameof(SnapshotUnsupported);
 }

@@ -24,7 +24,7 @@ internal sealed class StackOpener(DiskOpenOptions options)
                 ? await OpenStorageAsync(DiskLocation.Parse(path), options.Writable, cancellationToken)
                 : null;
             StackImage image = await OpenImageAsync(storage, location, options.Format, header, cancellationToken);
-            CheckAskedFor(image);
+            CheckSnapshot(image);
             return image;
         }
         catch
@@ -35,15 +35,9 @@ internal sealed class StackOpener(DiskOpenOptions options)
         }
     }
 
-    // What the caller named must have been of use: a header or snapshot that is passed over would mean another disk than the one meant.
-    private void CheckAskedFor(StackImage image)
+    // What the caller named must be of use: a snapshot that is passed over would mean another disk than the one meant.
+    private void CheckSnapshot(StackImage image)
     {
-        if (options.HeaderPath is not null && image.Placement != EncryptionPlacement.Detached)
-        {
-            throw new InvalidInputException(ErrorIds.HeaderUnexpected,
-                $"The image {image.Location} has its own encryption header, so that {options.HeaderPath} cannot be its header.");
-        }
-
         if (options.Snapshot is not null && image is { Qcow2: null, OpenPayload: null })
         {
             throw new InvalidInputException(ErrorIds.SnapshotUnsupported,

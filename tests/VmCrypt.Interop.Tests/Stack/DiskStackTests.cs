@@ -185,17 +185,6 @@ public sealed class DiskStackTests : IDisposable
     }
 
     [Fact]
-    public async Task Refuses_a_detached_header_for_an_image_that_has_its_own()
-    {
-        await MakeAsync(_scratch["a"], ImageFormat.Raw, Content());
-        await MakeAsync(_scratch["b"], ImageFormat.Raw, Content());
-
-        var error = await Assert.ThrowsAsync<InvalidInputException>(
-            async () => await OpenAsync(_scratch["a"], DiskOpenOptions.Default with { HeaderPath = _scratch["b"] }));
-        Assert.Equal(ErrorIds.HeaderUnexpected, error.ErrorId);
-    }
-
-    [Fact]
     public async Task A_raw_disk_by_guess_refuses_to_become_an_image_of_another_format()
     {
         string image = _scratch.File("raw", new byte[65536]);
