@@ -124,8 +124,8 @@ internal static class Qcow2Validator
                 $"The backing file name has {header.BackingNameBytes} bytes; 1 to {Qcow2Limits.MaxBackingNameBytes} are allowed.");
         }
 
-        long end = Math.Min(geometry.ClusterSize, fileLength);
-        if (header.BackingNameOffset < header.HeaderBytes || header.BackingNameOffset > (ulong)(end - header.BackingNameBytes))
+        long lastStart = Math.Min(geometry.ClusterSize, fileLength) - header.BackingNameBytes;
+        if (lastStart < 0 || header.BackingNameOffset < header.HeaderBytes || header.BackingNameOffset > (ulong)lastStart)
         {
             throw Invalid(ErrorIds.Qcow2BackingNameInvalid, $"The backing file name is at offset {header.BackingNameOffset}; " +
                 "it must lie behind the header in the first cluster.");
