@@ -299,6 +299,18 @@ public sealed class WipeRunTests
         Assert.InRange(run.State.Passes[0].WriteSeconds, 0.35, 5);
     }
 
+    [Fact]
+    public async Task Who_waits_for_a_run_does_not_go_on_in_a_thread_of_its_workers()
+    {
+        using PassSequence passes = MemoryMedium.Sequence("Zero");
+        var workers = new HashSet<int>();
+        var medium = new MemoryMedium(Garbage(Length)) { Writing = _ => workers.Add(Environment.CurrentManagedThreadId) };
+
+        await medium.Run(passes, new RunOptions { Verify = VerifyMode.None }).RunAsync(null, s_ct);
+
+        Assert.DoesNotContain(Environment.CurrentManagedThreadId, workers);
+    }
+
     private static byte[] Garbage(int length)
     {
         byte[] bytes = new byte[length];

@@ -113,7 +113,7 @@ public sealed class DeviceTests : IDisposable
 
     private string Uri => $"nbd+unix:///?socket={_lab["nbd.sock"]}";
 
-    // Under load nbdkit 1.32 now and then ends at its start without a word; it is started again, as its service manager would.
+    // nbdkit ended when the thread that started it did, a worker of a wipe before; whether it still needs a second start is to be seen.
     private async Task<Process> NbdKitAsync(params string[] arguments)
     {
         Tools.Require("nbdkit");

@@ -25,8 +25,10 @@ internal sealed class ChunkPump(Frontier frontier, bool idle, CancellationToken 
     /// <param name="advanced">Called by each worker after each chunk with the bytes done and the position up to which all is done.</param>
     public async Task RunAsync(Func<IChunkWorker> make, Func<int, long, ValueTask> advanced)
     {
+        // Who waits goes on elsewhere: a worker's thread ends, and may be an idle one.
+        const TaskCreationOptions ownThread = TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously;
         await Task.WhenAll(Enumerable.Range(0, Workers).Select(worker => Task.Factory.StartNew(
-            () => Work(worker, make, advanced), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+            () => Work(worker, make, advanced), CancellationToken.None, ownThread, TaskScheduler.Default)));
         _fault?.Throw();
         cancellationToken.ThrowIfCancellationRequested();
     }
