@@ -5,7 +5,7 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Commands.Host;
 
 /// <summary>Texts for the views of VmCrypt.Format.ps1xml: each makes a line or several of one property.</summary>
-public static partial class Display
+public static class Display
 {
     public static string? Size(long? bytes) => bytes is > 1023 ? $"{ByteSize.Format(bytes)} ({bytes} bytes)" : ByteSize.Format(bytes);
 

@@ -1,0 +1,199 @@
+using System.Collections;
+using System.Management.Automation;
+using VmCrypt.Commands.Host;
+using VmCrypt.Commands.Images;
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Conversion;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Nbd;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Export;
+
+/// <summary>Gives access to the plain bytes of disks: as an NBD export, a stream or a copy.</summary>
+[Cmdlet(VerbsCommon.Unlock, "Image", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
+[OutputType(typeof(ImageExport), typeof(Stream), typeof(ImageDescription))]
+public sealed class UnlockImageCommand : SecretCmdlet
+{
+    private readonly List<ImageExport> _exports = [];
+    private readonly List<ProcessNotice<ExportNotice>> _notices = [];
+    private bool _copied;
+
+    [Parameter]
+    public SwitchParameter ReadOnly { get; set; }
+
+    /// <summary>The only key slot to try.</summary>
+    [Parameter]
+    [ValidateRange(0, 31)]
+    public int? Slot { get; set; }
+
+    /// <summary>The Unix socket to serve on.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Socket { get; set; }
+
+    /// <summary>The address to serve on by TCP.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Address { get; set; }
+
+    /// <summary>The TCP port; 0 takes a free one.</summary>
+    [Parameter]
+    [ValidateRange(0, 65535)]
+    public int? Port { get; set; }
+
+    [Parameter]
+    public string ExportName { get; set; } = string.Empty;
+
+    /// <summary>Id or name of an internal snapshot; implies read-only.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Snapshot { get; set; }
+
+    [Parameter]
+    public SwitchParameter AsStream { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? OutFile { get; set; }
+
+    /// <summary>Replace the file that <see cref="OutFile"/> names.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    [Parameter]
+    public ReferenceMode References { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] AllowedFolder { get; set; } = [];
+
+    /// <summary>The passphrases of single images of a backing chain, by path or file name.</summary>
+    [Parameter]
+    public Hashtable? LayerPassphrase { get; set; }
+
+    private protected override void Begin()
+    {
+        bool tcp = Address is not null || Port is not null;
+        bool[] ways = [AsStream, OutFile is not null, Socket is not null, tcp];
+        if (ways.Count(chosen => chosen) > 1)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "Choose one of -AsStream, -OutFile, -Socket, and -Address with -Port.");
+        }
+
+        if (AsStream && !Shell.OutlivesCommand)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "-AsStream is for scripts in PowerShell; use -OutFile, or an NBD export.");
+        }
+    }
+
+    private protected override void ProcessImage(DiskLocation location)
+    {
+        if (OutFile is not null)
+        {
+            CopyTo(DiskLocation.Parse(Shell.ResolveNewPath(OutFile)), location);
+        }
+        else if (Shell.ShouldProcess(location.Text, AsStream ? "Open the plain disk as a stream" : "Serve the plain disk over NBD"))
+        {
+            UnlockedDisk disk = Unlock(location, writable: !IsReadOnly);
+            Shell.WriteObject(AsStream ? new DeviceStream(disk.Device, disk) : Serve(disk));
+        }
+    }
+
+    /// <summary>Where nothing outlives the command, it serves until it is told to stop.</summary>
+    private protected override void End()
+    {
+        if (_exports.Count > 0)
+        {
+            Run(ServeUntilStoppedAsync);
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        StopAsync().GetAwaiter().GetResult();
+        _notices.ForEach(notice => notice.Dispose());
+        base.Dispose(disposing);
+    }
+
+    private async ValueTask ServeUntilStoppedAsync(CancellationToken stop)
+    {
+        await Task.WhenAny([.. _exports.Select(export => export.Completion), Task.Delay(Timeout.Infinite, stop)]);
+        await StopAsync();
+    }
+
+    private Task StopAsync() => Task.WhenAll(_exports.Select(export => export.StopAsync()));
+
+    private bool IsReadOnly => ReadOnly || Snapshot is not null;
+
+    private UnlockedDisk Unlock(DiskLocation location, bool writable)
+    {
+        DiskOpenOptions options = OpenOptions with { Writable = writable, Snapshot = Snapshot, References = References.With(AllowedFolder, Shell) };
+        return Unlock(location, options, LayerPassphrase, Slot);
+    }
+
+    private ImageExport Serve(UnlockedDisk disk)
+    {
+        try
+        {
+            var options = new NbdServerOptions { Listen = [ListenAt(disk.Location)] };
+            ImageExport export = Run(token => ImageExport.StartAsync(disk, options, ExportName, IsReadOnly, token));
+            if (Shell.OutlivesCommand)
+            {
+                ExportTable.Add(export);
+            }
+            else
+            {
+                _exports.Add(export);
+                _notices.Add(ExportNotice.Post(export));
+            }
+
+            return export;
+        }
+        catch
+        {
+            disk.Dispose();
+            throw;
+        }
+    }
+
+    private NbdAddress ListenAt(DiskLocation location)
+    {
+        if (Address is not null || Port is not null || (Socket is null && OperatingSystem.IsWindows()))
+        {
+            string host = Address ?? "127.0.0.1";
+            if (!System.Net.IPAddress.TryParse(host, out System.Net.IPAddress? ip) || !System.Net.IPAddress.IsLoopback(ip))
+            {
+                Shell.WriteWarning($"Whoever reaches {host} reads the plain disk, and so does the network in between.");
+            }
+
+            return new NbdAddress.Tcp(host, Port ?? 0);
+        }
+
+        // A socket's path has about a hundred bytes, an image's name may have more.
+        string image = string.Concat(System.IO.Path.GetFileName(location.Text).Where(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_').Take(40));
+        string name = $"{image}-{Guid.NewGuid().ToString("N")[..8]}.sock";
+        return new NbdAddress.Unix(Socket is null ? System.IO.Path.Combine(RuntimeFolder.Require(), name) : Shell.ResolveNewPath(Socket));
+    }
+
+    private void CopyTo(DiskLocation target, DiskLocation source)
+    {
+        if (!Shell.ShouldProcess(target.Text, $"Copy the plain disk of {source} into a new file"))
+        {
+            return;
+        }
+
+        if (_copied)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"-OutFile names one file, and {target} is already the copy of another image.");
+        }
+
+        using UnlockedDisk disk = Unlock(source, writable: false);
+        var file = new DiskTarget { Location = target, Replace = Force };
+        var plan = new NewDisk { Size = disk.Device.Length, Format = ImageFormat.Raw };
+        _ = Run((progress, token) => ImageConversion.ConvertAsync(disk.Device, file, plan, passphrase: null, new CopyOptions(), progress, token));
+        _copied = true;
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(target, NewImages.OpenOptions(file, plan), token)));
+    }
+}
