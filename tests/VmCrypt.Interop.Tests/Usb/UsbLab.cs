@@ -74,13 +74,16 @@ internal sealed class UsbLab : IAsyncDisposable
     }
 
     /// <summary>Boots the VM.</summary>
-    public GuestVm StartVm(params string[] arguments)
+    public GuestVm StartVm(params string[] arguments) => StartVm(ReportDevices, arguments);
+
+    /// <summary>Boots the VM with a script of its own.</summary>
+    public GuestVm StartVm(string script, string[] arguments)
     {
         GuestVm vm = GuestVm.Boot(_scratch, new GuestOptions
         {
             Modules = ["xhci_pci", "usb_storage", "sd_mod"],
             Arguments = ["-name", "vm01", "-device", "qemu-xhci,id=usb", "-qmp", $"{Monitor},server=on,wait=off", "-qmp", $"{Monitor2},server=on,wait=off", .. arguments],
-            Script = ReportDevices,
+            Script = script,
         });
         _machines.Add(vm);
         return vm;

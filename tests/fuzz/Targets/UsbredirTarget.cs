@@ -70,10 +70,10 @@ internal sealed class UsbredirTarget : IFuzzTarget
                 }
 
                 input = input[(2 + length)..];
-                Check(_guest, _firewall.ToGuest.WrittenSpan, UsbredirSide.Host);
-                Check(_host, _firewall.ToHost.WrittenSpan, UsbredirSide.Guest);
-                _firewall.ToGuest.Clear();
-                _firewall.ToHost.Clear();
+                Check(_guest, _firewall.Guest.Out.WrittenSpan, UsbredirSide.Host);
+                Check(_host, _firewall.Host.Out.WrittenSpan, UsbredirSide.Guest);
+                _firewall.Guest.Out.Clear();
+                _firewall.Host.Out.Clear();
             }
         }
 

@@ -109,7 +109,14 @@ public sealed class UsbRedirProxy : IAsyncDisposable
         }
     }
 
-    private void OnListsChanged(object? sender, UsbPolicyChangedEventArgs change) => _ = _session?.RecheckAsync(change.Timestamp);
+    // Not on the caller's thread: other sessions wait for it, and a peer that does not read blocks its own.
+    private void OnListsChanged(object? sender, UsbPolicyChangedEventArgs change)
+    {
+        if (_session is { } session)
+        {
+            _ = Task.Run(() => session.Recheck(change.Timestamp));
+        }
+    }
 
     private void Report(UsbEventKind kind, string reason) =>
         _report(new UsbEvent(_clock.GetUtcNow(), kind, reason) { Vm = _options.Vm, Channel = _options.Host.ToString() });
@@ -178,16 +185,19 @@ public sealed class UsbRedirProxy : IAsyncDisposable
 
         private async Task<Socket> ConnectAsync(CancellationToken cancellationToken)
         {
+            // By a blocking call, for the session's sake; disposing it wakes it up.
             Socket socket = _options.Endpoint.NewSocket();
+            await using CancellationTokenRegistration end = cancellationToken.Register(socket.Dispose);
             try
             {
-                await socket.ConnectAsync(_options.Endpoint.Address, cancellationToken);
+                await Task.Run(() => socket.Connect(_options.Endpoint.Address), CancellationToken.None);
                 return socket;
             }
-            catch
+            catch (Exception fault) when (fault is SocketException or ObjectDisposedException)
             {
                 socket.Dispose();
-                throw;
+                cancellationToken.ThrowIfCancellationRequested();
+                throw new SocketException((int)SocketError.NotConnected, fault.Message);
             }
         }
     }

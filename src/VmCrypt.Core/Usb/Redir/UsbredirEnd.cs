@@ -15,7 +15,16 @@ internal sealed class UsbredirEnd(UsbredirSide side)
     /// <summary>What it has sent and nobody can read yet.</summary>
     public ArrayBufferWriter<byte> Held { get; } = new();
 
-    public ArrayBufferWriter<byte> Out { get; } = new(256 * 1024);
+    /// <summary>What is to be sent to it.</summary>
+    public ArrayBufferWriter<byte> Out { get; private set; } = new(256 * 1024);
+
+    /// <summary>Hands out what is to be sent, and goes on with <paramref name="empty"/>.</summary>
+    public ArrayBufferWriter<byte> Swap(ArrayBufferWriter<byte> empty)
+    {
+        ArrayBufferWriter<byte> full = Out;
+        Out = empty;
+        return full;
+    }
 
     /// <summary>Sends a packet of our own, now or behind the one that is on its way.</summary>
     public void Insert(Action<IBufferWriter<byte>> write, bool atOnce)

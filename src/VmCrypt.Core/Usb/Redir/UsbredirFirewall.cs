@@ -51,11 +51,11 @@ internal sealed class UsbredirFirewall(Func<UsbRuleSet> rules, TimeProvider cloc
         Hidden,
     }
 
-    /// <summary>What is to be sent to the host; the caller sends and clears it.</summary>
-    public ArrayBufferWriter<byte> ToHost => _host.Out;
+    /// <summary>The side of the host; the caller sends what is in its <see cref="UsbredirEnd.Out"/>.</summary>
+    public UsbredirEnd Host => _host;
 
-    /// <summary>What is to be sent to the guest; the caller sends and clears it.</summary>
-    public ArrayBufferWriter<byte> ToGuest => _guest.Out;
+    /// <summary>The side of the guest; the caller sends what is in its <see cref="UsbredirEnd.Out"/>.</summary>
+    public UsbredirEnd Guest => _guest;
 
     /// <summary>Why both connections are to be closed once everything is sent; null while they may stay.</summary>
     public string? Closing { get; private set; }

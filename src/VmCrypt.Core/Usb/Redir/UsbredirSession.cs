@@ -8,7 +8,11 @@ using VmCrypt.Core.Usb.Lists;
 namespace VmCrypt.Core.Usb.Redir;
 
 /// <summary>One usbredir connection through the firewall: the class that holds its two sockets.</summary>
-/// <remarks>A pump for each direction waits until its bytes are sent before it reads more, so that neither side can flood the other.</remarks>
+/// <remarks>
+/// A pump for each direction waits until its bytes are sent before it reads more, so that neither side can flood the other. Each is
+/// a thread that blocks: a stick's transfers are short questions and answers, and a thread wakes once where a continuation needs two.
+/// The sockets must never have seen an asynchronous call, after which .NET only imitates blocking.
+/// </remarks>
 internal sealed class UsbredirSession : IDisposable
 {
     private const int ChunkSize = 256 * 1024;
@@ -30,8 +34,8 @@ internal sealed class UsbredirSession : IDisposable
         _clock = clock;
         _report = report;
         _firewall = new UsbredirFirewall(() => policy.For(vm), clock, (kind, device, reason) => _pending.Add(NewEvent(kind, device, reason)));
-        _host = new Outlet(host, _firewall.ToHost);
-        _guest = new Outlet(guest, _firewall.ToGuest);
+        _host = new Outlet(host, _firewall.Host);
+        _guest = new Outlet(guest, _firewall.Guest);
     }
 
     /// <summary>What the guest sees.</summary>
@@ -51,8 +55,8 @@ internal sealed class UsbredirSession : IDisposable
     public async Task<string> RunAsync(CancellationToken cancellationToken)
     {
         await using CancellationTokenRegistration end = cancellationToken.Register(Dispose);
-        Task<string> fromHost = PumpAsync(_host, _guest, UsbredirSide.Host);
-        Task<string> fromGuest = PumpAsync(_guest, _host, UsbredirSide.Guest);
+        Task<string> fromHost = Start(() => Pump(_host, _guest, UsbredirSide.Host));
+        Task<string> fromGuest = Start(() => Pump(_guest, _host, UsbredirSide.Guest));
         string reason = await await Task.WhenAny(fromHost, fromGuest);
         Dispose();
         await Task.WhenAll(fromHost, fromGuest);
@@ -61,7 +65,7 @@ internal sealed class UsbredirSession : IDisposable
 
     /// <summary>The lists have changed.</summary>
     /// <param name="since">When that was noticed, by the clock's timestamp.</param>
-    public async Task RecheckAsync(long since)
+    public void Recheck(long since)
     {
         string? closing;
         lock (_gate)
@@ -73,9 +77,9 @@ internal sealed class UsbredirSession : IDisposable
         try
         {
             // The guest first: it is there that the device must go.
-            await _guest.FlushAsync(_gate);
+            _guest.Flush(_gate);
             Publish(since);
-            await _host.FlushAsync(_gate);
+            _host.Flush(_gate);
         }
         catch (Exception fault) when (fault is SocketException or ObjectDisposedException)
         {
@@ -95,14 +99,17 @@ internal sealed class UsbredirSession : IDisposable
         _guest.Socket.Dispose();
     }
 
-    private async Task<string> PumpAsync(Outlet source, Outlet target, UsbredirSide side)
+    private static Task<string> Start(Func<string> pump) =>
+        Task.Factory.StartNew(pump, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private string Pump(Outlet source, Outlet target, UsbredirSide side)
     {
         byte[] chunk = GC.AllocateUninitializedArray<byte>(ChunkSize, pinned: true);
         try
         {
             while (true)
             {
-                int count = await source.Socket.ReceiveAsync(chunk.AsMemory());
+                int count = source.Socket.Receive(chunk);
                 long received = _clock.GetTimestamp();
                 if (count == 0)
                 {
@@ -110,8 +117,8 @@ internal sealed class UsbredirSession : IDisposable
                 }
 
                 string? closing = Take(side, chunk.AsSpan(0, count));
-                await target.FlushAsync(_gate);
-                await source.FlushAsync(_gate);
+                target.Flush(_gate);
+                source.Flush(_gate);
                 Publish(received);
                 if (closing is not null)
                 {
@@ -165,48 +172,30 @@ internal sealed class UsbredirSession : IDisposable
     }
 
     /// <summary>A socket and what waits to be sent through it, in order whoever sends.</summary>
-    [SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing; who is in a flush may still release it.")]
-    private sealed class Outlet(Socket socket, ArrayBufferWriter<byte> waiting)
+    private sealed class Outlet(Socket socket, UsbredirEnd end)
     {
-        private readonly SemaphoreSlim _turn = new(1, 1);
-        private byte[] _sending = GC.AllocateUninitializedArray<byte>(ChunkSize, pinned: true);
+        private readonly Lock _turn = new();
+        private ArrayBufferWriter<byte> _spare = new(ChunkSize);
 
         public Socket Socket => socket;
 
-        public async ValueTask FlushAsync(Lock gate)
+        public void Flush(Lock gate)
         {
-            if (waiting.WrittenCount == 0)
+            lock (_turn)
             {
-                return;
-            }
-
-            await _turn.WaitAsync();
-            try
-            {
-                for (ReadOnlyMemory<byte> rest = Take(gate); !rest.IsEmpty;)
+                ArrayBufferWriter<byte> full;
+                lock (gate)
                 {
-                    rest = rest[await socket.SendAsync(rest)..];
-                }
-            }
-            finally
-            {
-                _turn.Release();
-            }
-        }
-
-        private ReadOnlyMemory<byte> Take(Lock gate)
-        {
-            lock (gate)
-            {
-                int count = waiting.WrittenCount;
-                if (count > _sending.Length)
-                {
-                    _sending = GC.AllocateUninitializedArray<byte>(count, pinned: true);
+                    full = end.Swap(_spare);
                 }
 
-                waiting.WrittenSpan.CopyTo(_sending);
-                waiting.ResetWrittenCount();
-                return _sending.AsMemory(0, count);
+                for (ReadOnlySpan<byte> rest = full.WrittenSpan; !rest.IsEmpty;)
+                {
+                    rest = rest[socket.Send(rest)..];
+                }
+
+                full.ResetWrittenCount();
+                _spare = full;
             }
         }
     }

@@ -331,15 +331,15 @@ public sealed class UsbredirFirewallTests
 
     private byte[] ToHost()
     {
-        byte[] sent = _firewall.ToHost.WrittenSpan.ToArray();
-        _firewall.ToHost.Clear();
+        byte[] sent = _firewall.Host.Out.WrittenSpan.ToArray();
+        _firewall.Host.Out.Clear();
         return sent;
     }
 
     private byte[] ToGuest()
     {
-        byte[] sent = _firewall.ToGuest.WrittenSpan.ToArray();
-        _firewall.ToGuest.Clear();
+        byte[] sent = _firewall.Guest.Out.WrittenSpan.ToArray();
+        _firewall.Guest.Out.Clear();
         return sent;
     }
 

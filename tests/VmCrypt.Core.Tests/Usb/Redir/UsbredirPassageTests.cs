@@ -30,8 +30,8 @@ public sealed class UsbredirPassageTests
             Feed(firewall, UsbredirSide.Host, fromHost, piece);
             Feed(firewall, UsbredirSide.Guest, fromGuest, piece);
 
-            Assert.Equal(fromHost, firewall.ToGuest.WrittenSpan.ToArray());
-            Assert.Equal(fromGuest, firewall.ToHost.WrittenSpan.ToArray());
+            Assert.Equal(fromHost, firewall.Guest.Out.WrittenSpan.ToArray());
+            Assert.Equal(fromGuest, firewall.Host.Out.WrittenSpan.ToArray());
         }
     }
 
