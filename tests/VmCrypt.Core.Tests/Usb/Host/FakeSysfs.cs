@@ -1,0 +1,44 @@
+using VmCrypt.Core.Tests.Usb.Redir;
+using VmCrypt.Core.Usb;
+
+namespace VmCrypt.Core.Tests.Usb.Host;
+
+/// <summary>A folder that looks as sysfs shows USB devices.</summary>
+internal sealed class FakeSysfs
+{
+    public FakeSysfs(string folder)
+    {
+        Root = Directory.CreateDirectory(Path.Combine(folder, "bus", "usb", "devices")).FullName;
+        Nodes = Directory.CreateDirectory(Path.Combine(folder, "nodes")).FullName;
+        File.WriteAllText(Path.Combine(folder, "bus", "usb", "drivers_probe"), string.Empty);
+        Add("usb1", 1, 0x1d6b, 0x0002, authorized: true, UsbClassCode.Parse("09:00:00"), UsbClassCode.Parse("09:00:00"));
+    }
+
+    public string Root { get; }
+
+    /// <summary>Where the kernel would make a node for each device.</summary>
+    public string Nodes { get; }
+
+    public string this[string device, string file] => File.ReadAllText(Path.Combine(Root, device, file)).TrimEnd();
+
+    public void Add(string port, int address, ushort vendor, ushort product, bool authorized, UsbClassCode own, params UsbClassCode[] interfaces)
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(Root, port)).FullName;
+        byte[] device = UsbDescriptorBytes.Device(vendor, product, own: own);
+        File.WriteAllBytes(Path.Combine(folder, "descriptors"), [.. device, .. UsbDescriptorBytes.Configuration(interfaces)]);
+        foreach ((string name, string text) in new[] { ("busnum", "1"), ("devnum", $"{address}"), ("authorized", authorized ? "1" : "0") })
+        {
+            File.WriteAllText(Path.Combine(folder, name), text + "\n");
+        }
+
+        for (int index = 0; index < interfaces.Length; index++)
+        {
+            string one = Directory.CreateDirectory(Path.Combine(folder, $"{port}:1.{index}")).FullName;
+            File.WriteAllText(Path.Combine(one, "authorized"), "0\n");
+        }
+
+        File.WriteAllText(Path.Combine(Nodes, $"{address:000}"), string.Empty);
+    }
+
+    public void Remove(string port) => Directory.Delete(Path.Combine(Root, port), recursive: true);
+}
