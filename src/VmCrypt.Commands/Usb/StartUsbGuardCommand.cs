@@ -21,10 +21,16 @@ public sealed class StartUsbGuardCommand : ForegroundCmdlet
     [ValidateNotNullOrEmpty]
     public string[] MonitorFolder { get; set; } = [];
 
-    /// <summary>libvirt's URI, such as qemu:///system: all of its running domains.</summary>
+    /// <summary>libvirt's URI, such as qemu:///system: its running domains.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? Libvirt { get; set; }
+
+    /// <summary>Only these domains of libvirt, by name or UUID.</summary>
+    [Parameter]
+    [Alias("VMName")]
+    [ValidateNotNullOrEmpty]
+    public string[] Vm { get; set; } = [];
 
     /// <summary>QEMU's own tablets, mice, keyboards and hubs must be listed too.</summary>
     [Parameter]
@@ -50,10 +56,16 @@ public sealed class StartUsbGuardCommand : ForegroundCmdlet
             Monitors = [.. Monitor.Select(StreamEndpoint.Parse)],
             Folders = [.. MonitorFolder.Select(Shell.ResolveNewPath)],
             Libvirt = Libvirt,
+            Domains = Vm,
         };
         if (sources is { Monitors: [], Folders: [], Libvirt: null })
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "Say which VMs to guard: -Monitor, -MonitorFolder or -Libvirt.");
+        }
+
+        if (Vm.Length > 0 && Libvirt is null)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "-Vm chooses among the domains of libvirt: give -Libvirt too.");
         }
 
         if (Shell.ShouldProcess(string.Join(", ", [.. Monitor, .. MonitorFolder, .. Libvirt is null ? [] : new[] { Libvirt }]), "Guard the USB devices of VMs"))

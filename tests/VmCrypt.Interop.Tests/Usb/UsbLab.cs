@@ -101,6 +101,10 @@ internal sealed class UsbLab : IAsyncDisposable
         Policy, new UsbGuardSources { Monitors = [StreamEndpoint.Parse(Monitor)] },
         new UsbGuardOptions { TraceFolder = _scratch["trace"] }, Events.Enqueue);
 
+    /// <summary>Guards one domain of libvirt; others on this machine are none of the test's business.</summary>
+    public UsbGuard StartGuard(string libvirt, string domain) => new(
+        Policy, new UsbGuardSources { Libvirt = libvirt, Domains = [domain] }, new UsbGuardOptions { TraceFolder = _scratch["trace"] }, Events.Enqueue);
+
     /// <summary>Waits for an event that is not yet among the first <paramref name="after"/>.</summary>
     public async Task<UsbEvent> EventAsync(UsbEventKind kind, int after = 0)
     {

@@ -15,8 +15,11 @@ public sealed record UsbGuardSources
     /// <summary>Folders whose sockets (*.qmp, *.sock) are monitors; they come and go.</summary>
     public IReadOnlyList<string> Folders { get; init; } = [];
 
-    /// <summary>libvirt's URI: all of its running domains.</summary>
+    /// <summary>libvirt's URI: its running domains.</summary>
     public string? Libvirt { get; init; }
+
+    /// <summary>Only these domains of libvirt, by name or UUID; all of them where this is empty.</summary>
+    public IReadOnlyList<string> Domains { get; init; } = [];
 }
 
 /// <summary>Enforces the whitelists in running VMs until it is disposed.</summary>
@@ -148,14 +151,17 @@ public sealed class UsbGuard : IAsyncDisposable
             return;
         }
 
-        IReadOnlyList<LibvirtDomain> domains = await _libvirt.DomainsAsync(_stop.Token);
+        LibvirtDomain[] domains = [.. (await _libvirt.DomainsAsync(_stop.Token)).Where(IsMeant)];
         foreach (LibvirtDomain domain in domains)
         {
             Guard(VmEndpoint.OfLibvirt(_libvirt, domain));
         }
 
-        Forget(vm => Guid.TryParse(vm.Key, out Guid uuid) && !domains.Any(domain => domain.Uuid == uuid));
+        Forget(vm => Guid.TryParse(vm.Key, out Guid uuid) && !Array.Exists(domains, domain => domain.Uuid == uuid));
     }
+
+    private bool IsMeant(LibvirtDomain domain) => _sources.Domains.Count == 0
+        || _sources.Domains.Contains(domain.Name) || _sources.Domains.Contains(domain.Uuid.ToString("D"), StringComparer.OrdinalIgnoreCase);
 
     // Said once, however often it fails for the same reason; tried again at every look.
     private async Task AttemptAsync(string what, Func<Task> look)
