@@ -45,7 +45,7 @@ internal static class UsbQemuBench
         ];
         try
         {
-            return Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments) { RedirectStandardError = true });
+            return Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments) { UseShellExecute = false, RedirectStandardError = true });
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics.CodeAnalysis;
 using System.Net.Sockets;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Usb.Guard;
