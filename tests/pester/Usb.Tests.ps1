@@ -33,7 +33,7 @@ Describe 'USB whitelists' {
         Remove-UsbWhitelist web01 -Number 1
         (Get-UsbWhitelist web01).Rule | Should -Be 'deny class=08'
         Remove-UsbWhitelist web01
-        { Get-UsbWhitelist web01 -ErrorAction Stop } | Should -Throw -ErrorId 'UsbWhitelistMissing,VmCrypt.Commands.GetUsbWhitelistCommand'
+        { Get-UsbWhitelist web01 -ErrorAction Stop } | Should -Throw -ErrorId 'UsbWhitelistMissing,VmCrypt.Commands.Usb.GetUsbWhitelistCommand'
     }
 
     It 'pipe from VM to VM, and to the default list' {
@@ -48,7 +48,7 @@ Describe 'USB whitelists' {
     It 'stay as they are if one rule cannot be used, and under -WhatIf' {
         Set-UsbWhitelist -Vm web01 -Device 048d:1169
         { Set-UsbWhitelist -Vm web01 -Rule 'class=08', 'nonsense' -ErrorAction Stop } |
-            Should -Throw -ErrorId 'UsbRuleInvalid,VmCrypt.Commands.SetUsbWhitelistCommand'
+            Should -Throw -ErrorId 'UsbRuleInvalid,VmCrypt.Commands.Usb.SetUsbWhitelistCommand'
         Set-UsbWhitelist -Vm web01 -Rule 'class=08' -WhatIf
         Remove-UsbWhitelist web01 -WhatIf
         (Get-UsbWhitelist web01).Rule | Should -Be 'allow 048d:1169'
@@ -68,7 +68,7 @@ Describe 'USB whitelists' {
         Test-UsbDevice web01 048d:1169 -Interface 08:06:50 -Quiet | Should -BeTrue
         (Test-UsbDevice web02 048d:1169).List | Should -Be 'none'
         Test-UsbDevice -Device 048d:1169 -Rule '048d:*' -Quiet | Should -BeTrue
-        { Test-UsbDevice web01 stick -ErrorAction Stop } | Should -Throw -ErrorId 'UsbDeviceInvalid,VmCrypt.Commands.TestUsbDeviceCommand'
+        { Test-UsbDevice web01 stick -ErrorAction Stop } | Should -Throw -ErrorId 'UsbDeviceInvalid,VmCrypt.Commands.Usb.TestUsbDeviceCommand'
     }
 
     It 'go through a file in any language and come back' {
@@ -79,7 +79,7 @@ Describe 'USB whitelists' {
             (Get-UsbWhitelist web02).Rule | Should -Be 'allow class=08', 'allow 048d:1169 version=2.56', 'deny'
         }
         { Export-UsbWhitelist web01 UsbredirFilter -OutFile $TestDrive/list -ErrorAction Stop } |
-            Should -Throw -ErrorId 'DeviceIO,VmCrypt.Commands.ExportUsbWhitelistCommand'
+            Should -Throw -ErrorId 'DeviceIO,VmCrypt.Commands.Usb.ExportUsbWhitelistCommand'
     }
 
     It 'say what an export leaves out' {
@@ -146,9 +146,9 @@ Describe 'Start-UsbGuard' -Skip:(-not $hasQemu) {
     }
 
     It 'needs VMs, and Stop-UsbGuard a guard' {
-        { Start-UsbGuard -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,VmCrypt.Commands.StartUsbGuardCommand'
-        { Start-UsbGuard vm01 -ErrorAction Stop } | Should -Throw -ErrorId 'MonitorEndpointInvalid,VmCrypt.Commands.StartUsbGuardCommand'
-        { Stop-UsbGuard -ErrorAction Stop } | Should -Throw -ErrorId 'UsbServiceMissing,VmCrypt.Commands.StopUsbGuardCommand'
+        { Start-UsbGuard -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,VmCrypt.Commands.Usb.StartUsbGuardCommand'
+        { Start-UsbGuard vm01 -ErrorAction Stop } | Should -Throw -ErrorId 'MonitorEndpointInvalid,VmCrypt.Commands.Usb.StartUsbGuardCommand'
+        { Stop-UsbGuard -ErrorAction Stop } | Should -Throw -ErrorId 'UsbServiceMissing,VmCrypt.Commands.Usb.StopUsbGuardCommand'
         Start-UsbGuard "unix:$monitor" -WhatIf | Should -BeNullOrEmpty
     }
 
@@ -170,10 +170,10 @@ Describe 'Start-UsbRedirProxy' {
             Test-Path $TestDrive/from.sock | Should -BeTrue
             (Get-UsbRedirProxy).Vm | Should -Be 'web01'
             { Start-UsbRedirProxy web01 "listen:unix:$TestDrive/from.sock" tcp:127.0.0.1:1 -ErrorAction Stop } |
-                Should -Throw -ErrorId 'UsbredirUnreachable,VmCrypt.Commands.StartUsbRedirProxyCommand'
+                Should -Throw -ErrorId 'UsbredirUnreachable,VmCrypt.Commands.Usb.StartUsbRedirProxyCommand'
         } finally { Stop-UsbRedirProxy -Vm web01 }
         $proxy.IsRunning | Should -BeFalse
         Test-Path $TestDrive/from.sock | Should -BeFalse
-        { Stop-UsbRedirProxy -ErrorAction Stop } | Should -Throw -ErrorId 'UsbServiceMissing,VmCrypt.Commands.StopUsbRedirProxyCommand'
+        { Stop-UsbRedirProxy -ErrorAction Stop } | Should -Throw -ErrorId 'UsbServiceMissing,VmCrypt.Commands.Usb.StopUsbRedirProxyCommand'
     }
 }
