@@ -36,6 +36,8 @@ internal sealed class MemoryMedium(byte[] bytes, params ByteRange[] ranges) : IW
 
     public int Unit => 512;
 
+    public bool IsCached => false;
+
     public RangeMap Map { get; } = new(ranges.Length > 0 ? ranges : [new ByteRange(0, bytes.Length)]);
 
     public static PassSequence Sequence(string standard) => new(WipeStandards.BuiltIn[standard], SecretBuffer.CopyOf(Seed));

@@ -1,9 +1,9 @@
-using System.Diagnostics;
 using VmCrypt.Core.Wipe;
 using VmCrypt.Core.Wipe.Engine;
 using VmCrypt.Core.Wipe.Medium;
 using VmCrypt.Core.Wipe.Standards;
 using VmCrypt.Interop.Tests.Block;
+using VmCrypt.Interop.Tests.Nbd;
 
 namespace VmCrypt.Interop.Tests.Wipe;
 
@@ -47,9 +47,9 @@ public sealed class DeviceTests : IDisposable
     public async Task A_disk_behind_NBD_is_wiped_but_never_called_erased()
     {
         string image = WipeLab.WriteThrough(_lab["nbd.img"], WipeLab.Noise(4 * MiB));
-        using Process server = await NbdKitAsync("file", image);
+        using NbdPeer server = await NbdPeer.NbdkitAsync(_lab.Scratch, "file", image);
 
-        WipeResult result = await _lab.WipeAsync(Uri, "BMB21-2007");
+        WipeResult result = await _lab.WipeAsync(server.Uri.ToString(), "BMB21-2007");
 
         Assert.Equal(WipeStatus.ErasedWithExceptions, result.Status);
         Assert.Equal(FindingKind.BehindServer, Assert.Single(result.Exceptions).Kind);
@@ -60,9 +60,9 @@ public sealed class DeviceTests : IDisposable
     public async Task Errors_now_and_then_are_overcome()
     {
         string image = WipeLab.WriteThrough(_lab["nbd.img"], WipeLab.Noise(4 * MiB));
-        using Process server = await NbdKitAsync("--filter=error", "file", image, "error-pwrite=EIO", "error-pwrite-rate=20%", "error-pread=EIO", "error-pread-rate=20%");
+        using NbdPeer server = await NbdPeer.NbdkitAsync(_lab.Scratch, "--filter=error", "file", image, "error-pwrite=EIO", "error-pwrite-rate=20%", "error-pread=EIO", "error-pread-rate=20%");
 
-        WipeResult result = await _lab.WipeAsync(Uri, "Random");
+        WipeResult result = await _lab.WipeAsync(server.Uri.ToString(), "Random");
 
         Assert.Equal([FindingKind.BehindServer], result.Exceptions.Where(finding => finding.Bytes == 0).Select(finding => finding.Kind));
         // Three tries at one in five: now and then a sector is given up, and then it is listed, and nothing else is left.
@@ -76,7 +76,8 @@ public sealed class DeviceTests : IDisposable
         string image = WipeLab.WriteThrough(_lab["nbd.img"], WipeLab.Noise(4 * MiB));
         byte[] before = File.ReadAllBytes(image);
         // Sector 3000 (byte 1,536,000) takes no writes.
-        using Process server = await NbdKitAsync(
+        using NbdPeer server = await NbdPeer.NbdkitAsync(
+            _lab.Scratch,
             "eval",
             $"get_size=echo {4 * MiB}",
             $"pread=dd if={image} iflag=skip_bytes,count_bytes bs=65536 skip=$4 count=$3",
@@ -85,7 +86,7 @@ public sealed class DeviceTests : IDisposable
             "flush=exit 0",
             "can_flush=exit 0");
 
-        WipeResult result = await _lab.WipeAsync(Uri, "One");
+        WipeResult result = await _lab.WipeAsync(server.Uri.ToString(), "One");
 
         WipeFinding bad = Assert.Single(result.Findings, finding => finding.Kind == FindingKind.Unwritable);
         Assert.Equal([new ByteRange(1536000, 512)], bad.Ranges);
@@ -102,61 +103,12 @@ public sealed class DeviceTests : IDisposable
     public async Task A_dead_disk_fails_and_says_why()
     {
         string image = WipeLab.WriteThrough(_lab["nbd.img"], WipeLab.Noise(MiB));
-        using Process server = await NbdKitAsync("--filter=error", "file", image, "error-pwrite=ENOSPC", "error-pwrite-rate=100%");
+        using NbdPeer server = await NbdPeer.NbdkitAsync(_lab.Scratch, "--filter=error", "file", image, "error-pwrite=ENOSPC", "error-pwrite-rate=100%");
 
-        WipeResult result = await _lab.WipeAsync(Uri, "Zero");
+        WipeResult result = await _lab.WipeAsync(server.Uri.ToString(), "Zero");
 
         Assert.Equal(WipeStatus.Failed, result.Status);
         Assert.NotNull(result.Fault);
         Assert.Equal(new string(DiskMap.Untouched, DiskMap.Cells), result.Map);
-    }
-
-    private string Uri => $"nbd+unix:///?socket={_lab["nbd.sock"]}";
-
-    // nbdkit ended when the thread that started it did, a worker of a wipe before; whether it still needs a second start is to be seen.
-    private async Task<Process> NbdKitAsync(params string[] arguments)
-    {
-        Tools.Require("nbdkit");
-        for (int attempt = 0; attempt < 10; attempt++)
-        {
-            File.Delete(_lab["nbd.sock"]);
-            var server = Process.Start(new ProcessStartInfo("nbdkit", ["--foreground", "--unix", _lab["nbd.sock"], .. arguments])
-            {
-                UseShellExecute = false,
-                RedirectStandardError = true,
-            })!;
-            _lab.OnCleanup(new Stop(server));
-            for (int i = 0; i < 500 && !server.HasExited && !File.Exists(_lab["nbd.sock"]); i++)
-            {
-                await Task.Delay(20);
-            }
-
-            // The socket has its name before nbdkit answers on it.
-            await Task.Delay(300);
-            if (!server.HasExited)
-            {
-                server.BeginErrorReadLine();
-                return server;
-            }
-        }
-
-        Assert.Fail("nbdkit does not stay up");
-        return null!;
-    }
-
-    private sealed class Stop(Process process) : IDisposable
-    {
-        public void Dispose()
-        {
-            try
-            {
-                process.Kill();
-                process.WaitForExit();
-            }
-            catch (InvalidOperationException)
-            {
-                // The test has let go of it already.
-            }
-        }
     }
 }

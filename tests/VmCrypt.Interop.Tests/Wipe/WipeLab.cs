@@ -20,6 +20,8 @@ internal sealed class WipeLab : IDisposable
         Service = new WipeService(Configuration);
     }
 
+    public Scratch Scratch => _scratch;
+
     public ConfigurationFolder Configuration { get; }
 
     public WipeService Service { get; }

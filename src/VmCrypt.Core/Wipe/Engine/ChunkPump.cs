@@ -12,9 +12,6 @@ internal interface IChunkWorker : IDisposable
 /// <remarks>Workers have threads of their own: local devices complete on the caller's thread, and only a thread of ours may be made idle.</remarks>
 internal sealed class ChunkPump(Frontier frontier, bool idle, CancellationToken cancellationToken) : IDisposable
 {
-    /// <summary>Enough to keep a disk's queue filled and two processors busy.</summary>
-    public const int Workers = 4;
-
     /// <summary>Bytes of a chunk.</summary>
     public const int ChunkSize = 1 << 20;
 
@@ -27,7 +24,7 @@ internal sealed class ChunkPump(Frontier frontier, bool idle, CancellationToken 
     {
         // Who waits goes on elsewhere: a worker's thread ends, and may be an idle one.
         const TaskCreationOptions ownThread = TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously;
-        await Task.WhenAll(Enumerable.Range(0, Workers).Select(worker => Task.Factory.StartNew(
+        await Task.WhenAll(Enumerable.Range(0, frontier.Workers).Select(worker => Task.Factory.StartNew(
             () => Work(worker, make, advanced), CancellationToken.None, ownThread, TaskScheduler.Default)));
         _fault?.Throw();
         cancellationToken.ThrowIfCancellationRequested();

@@ -10,6 +10,8 @@ internal sealed class Frontier(IEnumerator<Chunk> chunks, long start, int worker
 
     private long _next = start;
 
+    public int Workers => workers;
+
     /// <summary>Every byte before this position is done.</summary>
     public long Safe
     {

@@ -11,6 +11,9 @@ internal interface IWipeMedium : IAsyncDisposable
     /// <summary>Bytes of the smallest piece that can fail alone: the sector, or the page where the page cache is in between.</summary>
     int Unit { get; }
 
+    /// <summary>Writes are copies into the page cache, which takes them one at a time.</summary>
+    bool IsCached { get; }
+
     /// <summary>What the passes cover, in whole units.</summary>
     RangeMap Map { get; }
 

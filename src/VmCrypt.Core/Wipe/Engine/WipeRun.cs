@@ -40,6 +40,8 @@ internal sealed record RunOptions
 internal sealed class WipeRun(
     IWipeMedium medium, PassSequence passes, RunOptions options, IRunLedger ledger, TimeProvider clock, RunState? from = null)
 {
+    private const int DiskWorkers = 4;
+
     private readonly Throttle _throttle = new(options.BytesPerSecond, clock);
     private readonly SampleChoice _sample = new(passes.SampleKey);
     private readonly Defects _unwritable = new("cannot be written", from?.Unwritable ?? DefectList.None, options.MaxBadBytes);
@@ -149,7 +151,7 @@ internal sealed class WipeRun(
     private async Task PumpAsync(IEnumerable<Chunk> chunks, Func<IChunkWorker> make, RunMeter meter, CancellationToken cancellationToken)
     {
         using IEnumerator<Chunk> source = chunks.GetEnumerator();
-        var frontier = new Frontier(source, _state.Position, ChunkPump.Workers);
+        var frontier = new Frontier(source, _state.Position, WorkersFor(_state.Verifying, passes.IsRandom(_state.Pass)));
         _segment = clock.GetTimestamp();
         _atSegment = _state.Passes[^1];
         using var pump = new ChunkPump(frontier, options.Idle, cancellationToken);
@@ -165,6 +167,11 @@ internal sealed class WipeRun(
             throw;
         }
     }
+
+    // A disk's queue wants several requests at once. The page cache takes one copy at a time, so that there only making the bytes is shared out.
+    private int WorkersFor(bool verifying, bool random) => medium.IsCached && !verifying
+        ? random ? Math.Min(DiskWorkers, Environment.ProcessorCount) : 1
+        : DiskWorkers;
 
     // Called by every worker; the one that finds a save due makes it, while the others go on.
     private async ValueTask AdvancedAsync(RunMeter meter, int count, long safe, CancellationToken cancellationToken)

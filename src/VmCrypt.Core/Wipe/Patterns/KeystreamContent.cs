@@ -1,8 +1,8 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Security.Cryptography;
 using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Crypto;
 
 namespace VmCrypt.Core.Wipe.Patterns;
 
@@ -14,18 +14,23 @@ internal sealed class KeystreamContent : PassContent
 
     private const int BlockSize = 16;
 
-    // Each call of the platform's AES costs about a microsecond; this many bytes make that small and still stay in the cache.
-    private const int Chunk = 64 * 1024;
+    // What the cipher takes at least; a piece that begins or ends within one is cut out of it.
+    private const int Sector = 512;
 
-    private readonly Aes _aes = Aes.Create();
-    private readonly byte[] _edge = new byte[BlockSize];
+    // Counters, stream and target stay in the first-level cache.
+    private const int Chunk = 16 * 1024;
+
+    private static readonly CipherSpec s_blockwise = CipherSpec.Parse("aes-ecb");
+
+    private readonly SectorCipher _aes;
+    private readonly byte[] _edge = new byte[Sector];
     private readonly byte[] _expected = new byte[Chunk];
     private readonly bool _complement;
 
     /// <param name="complement">Every bit the opposite of the keystream.</param>
     public KeystreamContent(SecretBuffer key, bool complement)
     {
-        _aes.SetKey(key.Span);
+        _aes = SectorCipher.Create(s_blockwise, key.Span, Sector);
         _complement = complement;
     }
 
@@ -33,27 +38,27 @@ internal sealed class KeystreamContent : PassContent
 
     public override void Fill(long offset, Span<byte> target)
     {
-        int lead = (int)(offset % BlockSize);
+        int lead = (int)(offset % Sector);
         if (lead != 0)
         {
-            int count = Math.Min(BlockSize - lead, target.Length);
-            Generate((ulong)(offset / BlockSize), _edge);
+            int count = Math.Min(Sector - lead, target.Length);
+            Generate(offset - lead, _edge);
             _edge.AsSpan(lead, count).CopyTo(target);
             target = target[count..];
             offset += count;
         }
 
-        while (target.Length >= BlockSize)
+        while (target.Length >= Sector)
         {
-            int count = Math.Min(target.Length, Chunk) & -BlockSize;
-            Generate((ulong)(offset / BlockSize), target[..count]);
+            int count = Math.Min(target.Length, Chunk) & -Sector;
+            Generate(offset, target[..count]);
             target = target[count..];
             offset += count;
         }
 
         if (!target.IsEmpty)
         {
-            Generate((ulong)(offset / BlockSize), _edge);
+            Generate(offset, _edge);
             _edge.AsSpan(0, target.Length).CopyTo(target);
         }
     }
@@ -80,16 +85,16 @@ internal sealed class KeystreamContent : PassContent
         base.Dispose();
     }
 
-    private void Generate(ulong block, Span<byte> target)
+    private void Generate(long offset, Span<byte> target)
     {
-        var counter = Vector128.Create(block, 0UL);
+        var counter = Vector128.Create((ulong)(offset / BlockSize), 0UL);
         foreach (ref Vector128<ulong> slot in MemoryMarshal.Cast<byte, Vector128<ulong>>(target))
         {
             slot = counter;
             counter += Vector128.Create(1UL, 0UL);
         }
 
-        _aes.EncryptEcb(target, target, PaddingMode.None);
+        _aes.Encrypt(0, target, target);
         if (_complement)
         {
             Invert(target);

@@ -50,6 +50,9 @@ internal sealed class PassSequence : IDisposable
         };
     }
 
+    /// <summary>Pass <paramref name="number"/> writes a stream, which has to be made.</summary>
+    public bool IsRandom(int number) => Trace(number).Origin.Kind == WipePassKind.Random;
+
     /// <summary>The content of pass <paramref name="number"/> (from 1); the caller disposes it.</summary>
     public PassContent Open(int number)
     {

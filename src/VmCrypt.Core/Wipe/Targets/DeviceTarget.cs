@@ -43,6 +43,8 @@ internal sealed class DeviceTarget : WipeTarget
 
     public override int Unit { get; }
 
+    public override bool IsCached => !_direct;
+
     public override RangeMap Map { get; }
 
     private ILocalDevice Local => _device;

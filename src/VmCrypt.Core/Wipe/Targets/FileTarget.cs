@@ -31,7 +31,8 @@ internal sealed class FileTarget : WipeTarget
         Facts = survey.Facts;
         Findings = [.. MediumFindings.Of(Facts, _extents)];
         Unit = Page;
-        if (survey.DirectAlignment is { } wanted && Map.Ranges.All(range => range.Offset % wanted == 0 && range.Length % wanted == 0))
+        // In memory there is no medium to go to past the cache.
+        if (Facts.FileSystem?.Nature != StorageNature.Memory && survey.DirectAlignment is { } wanted && Map.Ranges.All(range => range.Offset % wanted == 0 && range.Length % wanted == 0))
         {
             _direct = ((ILocalDevice)device).TryBypassCache() is not null;
             Unit = _direct ? wanted : Page;
@@ -49,6 +50,8 @@ internal sealed class FileTarget : WipeTarget
     public override IBlockDevice Device => _device;
 
     public override int Unit { get; }
+
+    public override bool IsCached => !_direct;
 
     public override RangeMap Map { get; }
 

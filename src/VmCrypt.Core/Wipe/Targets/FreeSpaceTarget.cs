@@ -53,6 +53,8 @@ internal sealed class FreeSpaceTarget : WipeTarget
 
     public override int Unit { get; }
 
+    public override bool IsCached => _files.Exists(file => file.IsCached);
+
     public override RangeMap Map { get; }
 
     /// <summary>Fills the file system of <paramref name="folder"/> up to the reserve.</summary>

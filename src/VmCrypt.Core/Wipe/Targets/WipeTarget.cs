@@ -22,6 +22,8 @@ internal abstract class WipeTarget : IWipeMedium
 
     public abstract int Unit { get; }
 
+    public virtual bool IsCached => false;
+
     public abstract RangeMap Map { get; }
 
     /// <summary>The first change: makes the whole of the last block writable.</summary>
