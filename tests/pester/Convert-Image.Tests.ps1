@@ -39,7 +39,7 @@ Describe 'Convert-Image' {
 
     It 'refuses a passphrase for a plain image' {
         { Convert-Image $plain "$TestDrive/no.raw" -Format Raw -DestinationFormat Raw -Plain @new -ErrorAction Stop } |
-            Should -Throw -ErrorId 'InvalidParameter,VmCrypt.Commands.ConvertImageCommand'
+            Should -Throw -ErrorId 'InvalidParameter,*.ConvertImageCommand'
         "$TestDrive/no.raw" | Should -Not -Exist
     }
 
@@ -52,7 +52,7 @@ Describe 'Convert-Image' {
         Convert-Image $disk "$TestDrive/monday.raw" -Snapshot monday -DestinationFormat Raw -Plain | Out-Null
         (Get-FileBytes "$TestDrive/monday.raw")[0, 1048575] | Should -Be 7, 7
         { Convert-Image $disk "$TestDrive/none.raw" -Snapshot sunday -DestinationFormat Raw -Plain -ErrorAction Stop } |
-            Should -Throw -ErrorId 'Qcow2SnapshotMissing,VmCrypt.Commands.ConvertImageCommand'
+            Should -Throw -ErrorId 'Qcow2SnapshotMissing,*.ConvertImageCommand'
     }
 
     It 'copies many images into a folder' {
@@ -72,7 +72,7 @@ Describe 'Convert-Image' {
     It 'replaces a file with -Force only, and makes nothing under -WhatIf' {
         Set-Content $TestDrive/there.qcow2 'precious'
         { Convert-Image $plain $TestDrive/there.qcow2 -Format Raw @new -ErrorAction Stop } |
-            Should -Throw -ErrorId 'FileExists,VmCrypt.Commands.ConvertImageCommand'
+            Should -Throw -ErrorId 'FileExists,*.ConvertImageCommand'
         Get-Content $TestDrive/there.qcow2 | Should -Be 'precious'
         Convert-Image $plain $TestDrive/whatif.qcow2 -Format Raw -WhatIf
         Test-Path $TestDrive/whatif.qcow2 | Should -BeFalse
@@ -82,7 +82,7 @@ Describe 'Convert-Image' {
     It 'leaves nothing behind when the passphrase is wrong' {
         $encrypted = New-TestImage source.qcow2
         { Convert-Image $encrypted $TestDrive/never.raw -Plain -Passphrase $second -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WrongPassphrase,VmCrypt.Commands.ConvertImageCommand'
+            Should -Throw -ErrorId 'WrongPassphrase,*.ConvertImageCommand'
         Get-ChildItem $TestDrive -Force -Filter '*never*' | Should -BeNullOrEmpty
     }
 }

@@ -69,12 +69,12 @@ Describe 'Get-EncryptedImage' {
     It 'goes on after an error' {
         $images = Get-EncryptedImage "$TestDrive/nothing.img", $path -ErrorVariable failed -ErrorAction SilentlyContinue
         $images | Should -HaveCount 1
-        $failed[0].FullyQualifiedErrorId | Should -BeExactly 'FileNotFound,VmCrypt.Commands.GetEncryptedImageCommand'
+        $failed[0].FullyQualifiedErrorId | Should -BeExactly 'FileNotFound,VmCrypt.Commands.Images.GetEncryptedImageCommand'
         $failed[0].CategoryInfo.Category | Should -Be 'ObjectNotFound'
         $failed[0].TargetObject | Should -Be "$TestDrive/nothing.img"
     }
 
     It 'finds no file for a wildcard that fits none' {
-        { Get-EncryptedImage "$TestDrive/*.vhdx" -ErrorAction Stop } | Should -Throw -ErrorId 'FileNotFound,VmCrypt.Commands.GetEncryptedImageCommand'
+        { Get-EncryptedImage "$TestDrive/*.vhdx" -ErrorAction Stop } | Should -Throw -ErrorId 'FileNotFound,*.GetEncryptedImageCommand'
     }
 }

@@ -67,7 +67,7 @@ Describe 'A secret that nobody can be asked for' {
         $path = New-TestImage unasked.qcow2
         $pwsh = (Get-Process -Id $PID).Path
         $output = & $pwsh -NoProfile -NonInteractive -Command "Import-Module '$manifest'; try { Test-KeySlot '$path' -ErrorAction Stop } catch { `$_.FullyQualifiedErrorId }"
-        $output | Select-Object -Last 1 | Should -Match 'KeyRequired,VmCrypt.Commands.TestKeySlotCommand'
+        $output | Select-Object -Last 1 | Should -Match 'KeyRequired,VmCrypt.Commands.Keys.TestKeySlotCommand'
     }
 }
 
@@ -81,6 +81,6 @@ Describe 'Paths' {
     It 'go through PowerShell''s drives' {
         $null = New-TestImage drive.qcow2
         (Get-EncryptedImage TestDrive:/drive.qcow2).Path | Should -Be (Join-Path $TestDrive drive.qcow2)
-        { Get-EncryptedImage Env:/PATH -ErrorAction Stop } | Should -Throw -ErrorId 'LocationInvalid,VmCrypt.Commands.GetEncryptedImageCommand'
+        { Get-EncryptedImage Env:/PATH -ErrorAction Stop } | Should -Throw -ErrorId 'LocationInvalid,*.GetEncryptedImageCommand'
     }
 }

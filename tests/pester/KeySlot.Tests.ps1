@@ -19,7 +19,7 @@ Describe 'Get-KeySlot' {
 
     It 'refuses what has no slots' {
         Set-Content $TestDrive/plain.img ('x' * 4096)
-        { Get-KeySlot $TestDrive/plain.img -ErrorAction Stop } | Should -Throw -ErrorId 'NotEncrypted,VmCrypt.Commands.GetKeySlotCommand'
+        { Get-KeySlot $TestDrive/plain.img -ErrorAction Stop } | Should -Throw -ErrorId 'NotEncrypted,*.GetKeySlotCommand'
     }
 }
 
@@ -42,14 +42,14 @@ Describe 'Add-KeySlot' {
     It 'fills the slot that it is told, if that is free' {
         (Add-KeySlot $path -Passphrase $first -NewPassphrase $second -Slot 7 @cheap).Slot | Should -Be 7
         { Add-KeySlot $path -Passphrase $first -NewPassphrase $second -Slot 7 @cheap -ErrorAction Stop } |
-            Should -Throw -ErrorId '*,VmCrypt.Commands.AddKeySlotCommand'
+            Should -Throw -ErrorId '*,*.AddKeySlotCommand'
     }
 
     It 'changes nothing under -WhatIf or with a wrong passphrase' {
         $before = (Get-FileHash $path).Hash
         Add-KeySlot $path -Passphrase $first -NewPassphrase $second @cheap -WhatIf
         { Add-KeySlot $path -Passphrase $second -NewPassphrase $second @cheap -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WrongPassphrase,VmCrypt.Commands.AddKeySlotCommand'
+            Should -Throw -ErrorId 'WrongPassphrase,*.AddKeySlotCommand'
         (Get-FileHash $path).Hash | Should -Be $before
     }
 
@@ -57,7 +57,7 @@ Describe 'Add-KeySlot' {
         $export = Unlock-Image $path -Passphrase $first
         try {
             { Add-KeySlot $path -Passphrase $first -NewPassphrase $second @cheap -ErrorAction Stop } |
-                Should -Throw -ErrorId 'ImageInUse,VmCrypt.Commands.AddKeySlotCommand'
+                Should -Throw -ErrorId 'ImageInUse,*.AddKeySlotCommand'
         } finally { $export | Lock-Image }
     }
 }
@@ -87,7 +87,7 @@ Describe 'Set-KeySlot' {
     It 'replaces the slot that it is told only with that slot''s passphrase' {
         $null = Add-KeySlot $path -Passphrase $first -NewPassphrase $second @cheap
         { Set-KeySlot $path -Slot 1 -Passphrase $first -NewPassphrase $second @cheap -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WrongPassphrase,VmCrypt.Commands.SetKeySlotCommand'
+            Should -Throw -ErrorId 'WrongPassphrase,*.SetKeySlotCommand'
     }
 
     It 'changes nothing under -WhatIf' {
@@ -121,7 +121,7 @@ Describe 'Remove-KeySlot' {
 
     It 'removes the last one with -Force only, which asks no question' {
         Remove-KeySlot $path 1 -Confirm:$false
-        { Remove-KeySlot $path 0 -Confirm:$false -ErrorAction Stop } | Should -Throw -ErrorId 'LastKeySlot,VmCrypt.Commands.RemoveKeySlotCommand'
+        { Remove-KeySlot $path 0 -Confirm:$false -ErrorAction Stop } | Should -Throw -ErrorId 'LastKeySlot,*.RemoveKeySlotCommand'
         Test-KeySlot $path -Passphrase $first | Should -BeTrue
         Remove-KeySlot $path 0 -Force
         Get-KeySlot $path | Should -BeNullOrEmpty
@@ -135,9 +135,9 @@ Describe 'Remove-KeySlot' {
     }
 
     It 'wants to know which' {
-        { Remove-KeySlot $path -Confirm:$false -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,VmCrypt.Commands.RemoveKeySlotCommand'
+        { Remove-KeySlot $path -Confirm:$false -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.RemoveKeySlotCommand'
         { Remove-KeySlot $path 1 -Passphrase $first -Confirm:$false -ErrorAction Stop } |
-            Should -Throw -ErrorId 'InvalidParameter,VmCrypt.Commands.RemoveKeySlotCommand'
+            Should -Throw -ErrorId 'InvalidParameter,*.RemoveKeySlotCommand'
     }
 }
 
@@ -147,8 +147,8 @@ Describe 'Test-KeySlot' {
         Test-KeySlot $path -Passphrase $first | Should -BeTrue
         Test-KeySlot $path -Passphrase $second | Should -BeFalse
         { Test-KeySlot $path -Passphrase $first -Slot 1 -ErrorAction Stop } |
-            Should -Throw -ErrorId 'KeySlotInactive,VmCrypt.Commands.TestKeySlotCommand'
+            Should -Throw -ErrorId 'KeySlotInactive,*.TestKeySlotCommand'
         { Test-KeySlot "$TestDrive/nothing.img" -Passphrase $first -ErrorAction Stop } |
-            Should -Throw -ErrorId 'FileNotFound,VmCrypt.Commands.TestKeySlotCommand'
+            Should -Throw -ErrorId 'FileNotFound,*.TestKeySlotCommand'
     }
 }

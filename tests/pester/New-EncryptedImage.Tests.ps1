@@ -79,7 +79,7 @@ Describe 'New-EncryptedImage' {
         $path = New-TestImage there.qcow2
         $before = Get-FileHash $path
         { New-EncryptedImage $path 4MB -Passphrase $second @cheap -ErrorAction Stop } |
-            Should -Throw -ErrorId 'FileExists,VmCrypt.Commands.NewEncryptedImageCommand'
+            Should -Throw -ErrorId 'FileExists,*.NewEncryptedImageCommand'
         (Get-FileHash $path).Hash | Should -Be $before.Hash
         $null = New-EncryptedImage $path 4MB -Passphrase $second @cheap -Force
         Test-KeySlot $path -Passphrase $second | Should -BeTrue
@@ -95,15 +95,15 @@ Describe 'New-EncryptedImage' {
         @{ Name = 'a backing file without its format'; With = @{ Size = 4MB; BackingFile = 'x' }; Id = 'InvalidParameter' }
     ) {
         { New-EncryptedImage $TestDrive/refused.qcow2 -Passphrase $first -ErrorAction Stop @With } |
-            Should -Throw -ErrorId "$Id,VmCrypt.Commands.NewEncryptedImageCommand"
+            Should -Throw -ErrorId "$Id,*.NewEncryptedImageCommand"
         Test-Path $TestDrive/refused.qcow2 | Should -BeFalse
     }
 
     It 'refuses two secrets at once, and an empty one' {
         { New-EncryptedImage $TestDrive/refused.qcow2 4MB -Passphrase $first -KeyFile $TestDrive/raw.key -ErrorAction Stop } |
-            Should -Throw -ErrorId 'SecretAmbiguous,VmCrypt.Commands.NewEncryptedImageCommand'
+            Should -Throw -ErrorId 'SecretAmbiguous,*.NewEncryptedImageCommand'
         { New-EncryptedImage $TestDrive/refused.qcow2 4MB -Passphrase ([securestring]::new()) -ErrorAction Stop } |
-            Should -Throw -ErrorId 'SecretEmpty,VmCrypt.Commands.NewEncryptedImageCommand'
+            Should -Throw -ErrorId 'SecretEmpty,*.NewEncryptedImageCommand'
         Test-Path $TestDrive/refused.qcow2 | Should -BeFalse
     }
 }

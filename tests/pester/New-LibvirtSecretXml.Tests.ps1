@@ -44,8 +44,8 @@ Describe 'New-LibvirtSecretXml' {
     It 'refuses what libvirt''s schema refuses, and goes on with the next' {
         $texts = 'env:PATH', '/vm/b' | New-LibvirtSecretXml -ErrorVariable failed -ErrorAction SilentlyContinue
         $texts | Should -HaveCount 1
-        $failed[0].FullyQualifiedErrorId | Should -BeExactly 'LocationInvalid,VmCrypt.Commands.NewLibvirtSecretXmlCommand'
+        $failed[0].FullyQualifiedErrorId | Should -BeExactly 'LocationInvalid,VmCrypt.Commands.Libvirt.NewLibvirtSecretXmlCommand'
         { New-LibvirtSecretXml -Usage Ceph -Name 'a/b' -ErrorAction Stop } |
-            Should -Throw -ErrorId 'SecretDefinitionInvalid,VmCrypt.Commands.NewLibvirtSecretXmlCommand'
+            Should -Throw -ErrorId 'SecretDefinitionInvalid,*.NewLibvirtSecretXmlCommand'
     }
 }

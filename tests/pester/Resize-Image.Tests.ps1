@@ -14,7 +14,7 @@ Describe 'Resize-Image' {
         $path = New-TestImage "resized.$Format" @{ Format = $Format }
         $secret = $Key ? @{ Passphrase = $first } : @{}
         (Resize-Image $path 10MB -PassThru @secret).VirtualSize | Should -Be 10MB
-        { Resize-Image $path 2MB @secret -ErrorAction Stop } | Should -Throw -ErrorId 'ShrinkRefused,VmCrypt.Commands.ResizeImageCommand'
+        { Resize-Image $path 2MB @secret -ErrorAction Stop } | Should -Throw -ErrorId 'ShrinkRefused,*.ResizeImageCommand'
         Resize-Image $path 2MB -AllowShrink @secret | Should -BeNullOrEmpty
         (Get-EncryptedImage $path).VirtualSize | Should -Be 2MB
         Test-KeySlot $path -Passphrase $first | Should -BeTrue
@@ -35,6 +35,6 @@ Describe 'Resize-Image' {
 
     It 'refuses a size that is no whole number of sectors' {
         $path = New-TestImage odd.img @{ Format = 'Raw' }
-        { Resize-Image $path 5000001 -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,VmCrypt.Commands.ResizeImageCommand'
+        { Resize-Image $path 5000001 -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.ResizeImageCommand'
     }
 }

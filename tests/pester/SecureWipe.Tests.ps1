@@ -75,11 +75,11 @@ Describe 'Invoke-SecureWipe' {
         $null = qemu-img create -q -f qcow2 $TestDrive/base.qcow2 4M
         $null = qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 $TestDrive/child.qcow2
         { Invoke-SecureWipe $TestDrive/link.img -Confirm:$false -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WipeTargetIsLink,VmCrypt.Commands.InvokeSecureWipeCommand'
+            Should -Throw -ErrorId 'WipeTargetIsLink,*.InvokeSecureWipeCommand'
         { Invoke-SecureWipe $TestDrive/base.qcow2 -Confirm:$false -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WipeTargetIsBacking,VmCrypt.Commands.InvokeSecureWipeCommand'
+            Should -Throw -ErrorId 'WipeTargetIsBacking,*.InvokeSecureWipeCommand'
         { Invoke-SecureWipe $path Unheard-of -Confirm:$false -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WipeStandardUnknown,VmCrypt.Commands.InvokeSecureWipeCommand'
+            Should -Throw -ErrorId 'WipeStandardUnknown,*.InvokeSecureWipeCommand'
     }
 
     It 'stops within seconds, is joined, and goes on with Resume-SecureWipe' {
@@ -111,7 +111,7 @@ Describe 'Invoke-SecureWipe' {
 
     It 'has nothing to resume where nothing was stopped' {
         { Resume-SecureWipe (New-Noise none.img) -Confirm:$false -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WipeJournalMissing,VmCrypt.Commands.ResumeSecureWipeCommand'
+            Should -Throw -ErrorId 'WipeJournalMissing,*.ResumeSecureWipeCommand'
     }
 }
 
@@ -147,20 +147,20 @@ Describe 'Set-WipePolicy and Get-WipePolicy' {
         Set-WipePolicy db -DeepErase $false -Erase $true -Disk "$TestDrive/db*"
         $path = New-Noise db.img
         { Invoke-SecureWipe $path -Confirm:$false -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WipeNotAllowed,VmCrypt.Commands.InvokeSecureWipeCommand'
+            Should -Throw -ErrorId 'WipeNotAllowed,*.InvokeSecureWipeCommand'
         (Invoke-SecureWipe $path -After Delete -Confirm:$false -WarningAction SilentlyContinue).Status | Should -Be 'DeletedOnly'
         $path | Should -Not -Exist
 
         Set-WipePolicy pay -DeepErase $true -SecondConfirmation $true
         $path = New-Noise pay.img
         { Invoke-SecureWipe $path -VM pay -Force -ErrorAction Stop } |
-            Should -Throw -ErrorId 'WipeConfirmationMissing,VmCrypt.Commands.InvokeSecureWipeCommand'
+            Should -Throw -ErrorId 'WipeConfirmationMissing,*.InvokeSecureWipeCommand'
         (Invoke-SecureWipe $path -VM pay -ConfirmVM pay -Force -WarningAction SilentlyContinue).VM | Should -Be 'pay'
     }
 
     It 'changes nothing under -WhatIf, and can be taken away' {
         Set-WipePolicy ghost -DeepErase $true -WhatIf
-        { Get-WipePolicy ghost -ErrorAction Stop } | Should -Throw -ErrorId 'WipePolicyMissing,VmCrypt.Commands.GetWipePolicyCommand'
+        { Get-WipePolicy ghost -ErrorAction Stop } | Should -Throw -ErrorId 'WipePolicyMissing,*.GetWipePolicyCommand'
         Set-WipePolicy web -Remove
         Get-WipePolicy | Where-Object Vm -EQ web | Should -BeNullOrEmpty
     }
@@ -203,7 +203,7 @@ Describe 'New-WipeCertificate and Test-WipeCertificate' {
         $null = New-WipeCertificate -Certificate $TestDrive/own.json -Path $TestDrive/own.html
         (Test-WipeCertificate $TestDrive/own.html -TrustedKey $TestDrive/mine.pub.pem).IsValid | Should -BeTrue
         { New-WipeCertificate -Certificate $TestDrive/own.json -Path $TestDrive/own.html -ErrorAction Stop } |
-            Should -Throw -ErrorId 'FileExists,VmCrypt.Commands.NewWipeCertificateCommand'
+            Should -Throw -ErrorId 'FileExists,*.NewWipeCertificateCommand'
     }
 
     It 'finds a key that cannot sign before anything is wiped' {
@@ -211,7 +211,7 @@ Describe 'New-WipeCertificate and Test-WipeCertificate' {
         $path = New-Noise kept.img
         $before = Get-FileHash $path
         { Invoke-SecureWipe $path Zero -Confirm:$false -CertificatePath $TestDrive/never.json -SigningKey $TestDrive/bad.pem } |
-            Should -Throw -ErrorId 'CertificateKeyUnusable,VmCrypt.Commands.InvokeSecureWipeCommand'
+            Should -Throw -ErrorId 'CertificateKeyUnusable,*.InvokeSecureWipeCommand'
         (Get-FileHash $path).Hash | Should -Be $before.Hash
     }
 }
@@ -235,6 +235,6 @@ Describe 'Test-AuditLog' {
 
     It 'knows nothing of what was never written' {
         (Test-AuditLog -Contains ('0' * 64)).ContainsEntry | Should -BeFalse
-        { Test-AuditLog $TestDrive/none.log -ErrorAction Stop } | Should -Throw -ErrorId 'FileNotFound,VmCrypt.Commands.TestAuditLogCommand'
+        { Test-AuditLog $TestDrive/none.log -ErrorAction Stop } | Should -Throw -ErrorId 'FileNotFound,*.TestAuditLogCommand'
     }
 }

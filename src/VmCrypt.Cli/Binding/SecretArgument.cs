@@ -59,6 +59,11 @@ internal static class SecretArgument
             return ReadAll(input.Read);
         }
 
+        if (!InheritedDescriptor.Exists(descriptor))
+        {
+            throw Invalid($"The secret cannot be read from fd:{descriptor}: this process was given no such descriptor.");
+        }
+
         using var handle = new SafeFileHandle(descriptor, ownsHandle: false);
         return ReadHandle(handle);
     }

@@ -1,3 +1,5 @@
+using VmCrypt.Commands.Host;
+
 namespace VmCrypt.Commands.Export;
 
 /// <summary>An export that a process serves in the foreground.</summary>

@@ -16,8 +16,7 @@ namespace VmCrypt.Commands.Export;
 [OutputType(typeof(ImageExport), typeof(Stream), typeof(ImageDescription))]
 public sealed class UnlockImageCommand : SecretCmdlet
 {
-    private readonly List<ImageExport> _exports = [];
-    private readonly List<ProcessNotice<ExportNotice>> _notices = [];
+    private readonly List<(ImageExport Export, ProcessNotice<ExportNotice> Notice)> _served = [];
     private bool _copied;
 
     [Parameter]
@@ -104,7 +103,7 @@ public sealed class UnlockImageCommand : SecretCmdlet
     /// <summary>Where nothing outlives the command, it serves until it is told to stop.</summary>
     private protected override void End()
     {
-        if (_exports.Count > 0)
+        if (_served.Count > 0)
         {
             Run(ServeUntilStoppedAsync);
         }
@@ -113,17 +112,28 @@ public sealed class UnlockImageCommand : SecretCmdlet
     protected override void Dispose(bool disposing)
     {
         StopAsync().GetAwaiter().GetResult();
-        _notices.ForEach(notice => notice.Dispose());
         base.Dispose(disposing);
     }
 
     private async ValueTask ServeUntilStoppedAsync(CancellationToken stop)
     {
-        await Task.WhenAny([.. _exports.Select(export => export.Completion), Task.Delay(Timeout.Infinite, stop)]);
+        await Task.WhenAll(_served.Select(served => ServeAsync(served.Export, served.Notice, stop)));
         await StopAsync();
     }
 
-    private Task StopAsync() => Task.WhenAll(_exports.Select(export => export.StopAsync()));
+    private static async Task ServeAsync(ImageExport export, ProcessNotice<ExportNotice> notice, CancellationToken stop)
+    {
+        using var asked = CancellationTokenSource.CreateLinkedTokenSource(stop, notice.StopRequested);
+        await Task.WhenAny(export.Completion, Task.Delay(Timeout.Infinite, asked.Token));
+        await export.StopAsync();
+        notice.Dispose();
+    }
+
+    private async Task StopAsync()
+    {
+        await Task.WhenAll(_served.Select(served => served.Export.StopAsync()));
+        _served.ForEach(served => served.Notice.Dispose());
+    }
 
     private bool IsReadOnly => ReadOnly || Snapshot is not null;
 
@@ -145,8 +155,7 @@ public sealed class UnlockImageCommand : SecretCmdlet
             }
             else
             {
-                _exports.Add(export);
-                _notices.Add(ExportNotice.Post(export));
+                _served.Add((export, ExportNotice.Post(export)));
             }
 
             return export;

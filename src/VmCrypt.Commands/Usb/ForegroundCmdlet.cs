@@ -24,10 +24,10 @@ public abstract class ForegroundCmdlet : VmCryptCmdlet
     }
 
     /// <summary>What other processes are to know; disposed at the end.</summary>
-    private protected abstract IDisposable Announce(UsbService service);
+    private protected abstract IProcessNotice Announce(UsbService service);
 
     /// <summary>Called now and then while the service works.</summary>
-    private protected virtual void Refresh(UsbService service, IDisposable notice)
+    private protected virtual void Refresh(UsbService service, IProcessNotice notice)
     {
     }
 
@@ -38,11 +38,12 @@ public abstract class ForegroundCmdlet : VmCryptCmdlet
             return;
         }
 
-        using IDisposable notice = Announce(service);
+        using IProcessNotice notice = Announce(service);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(StopToken, notice.StopRequested);
         ServiceManager.Ready();
-        while (!StopToken.IsCancellationRequested)
+        while (!stop.IsCancellationRequested)
         {
-            foreach (UsbEvent happening in Run(token => NextAsync(service, token)))
+            foreach (UsbEvent happening in Run(_ => NextAsync(service, stop.Token)))
             {
                 Shell.WriteObject(UsbLogLine.From(happening));
             }

@@ -15,7 +15,7 @@ public sealed class GetUsbGuardCommand : VmCryptCmdlet
             Shell.WriteObject(guard);
         }
 
-        foreach (Export.ProcessNotice<ForeignUsbGuard> notice in UsbNotices.Guards())
+        foreach (ProcessNotice<ForeignUsbGuard> notice in UsbNotices.Guards())
         {
             Shell.WriteObject(notice.Work);
         }

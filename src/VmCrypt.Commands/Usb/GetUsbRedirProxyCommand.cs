@@ -15,7 +15,7 @@ public sealed class GetUsbRedirProxyCommand : VmCryptCmdlet
             Shell.WriteObject(proxy);
         }
 
-        foreach (Export.ProcessNotice<ForeignUsbProxy> notice in UsbNotices.Proxies())
+        foreach (ProcessNotice<ForeignUsbProxy> notice in UsbNotices.Proxies())
         {
             Shell.WriteObject(notice.Work);
         }

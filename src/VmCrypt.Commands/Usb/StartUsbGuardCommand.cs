@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using VmCrypt.Commands.Export;
+using VmCrypt.Commands.Host;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Qemu;
 using VmCrypt.Core.Usb.Guard;
@@ -80,9 +80,9 @@ public sealed class StartUsbGuardCommand : ForegroundCmdlet
         }
     }
 
-    private protected override IDisposable Announce(UsbService service) => UsbNotices.Post((UsbGuardService)service);
+    private protected override IProcessNotice Announce(UsbService service) => UsbNotices.Post((UsbGuardService)service);
 
-    private protected override void Refresh(UsbService service, IDisposable notice) =>
+    private protected override void Refresh(UsbService service, IProcessNotice notice) =>
         ((ProcessNotice<ForeignUsbGuard>)notice).Update(UsbNotices.Describe((UsbGuardService)service));
 
     // The runtime folder is nobody's but ours; a QEMU that runs as another user must reach its own file.

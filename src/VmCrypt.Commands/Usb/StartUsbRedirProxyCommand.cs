@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using VmCrypt.Commands.Host;
 using VmCrypt.Core.Qemu;
 using VmCrypt.Core.Usb.Guard;
 using VmCrypt.Core.Usb.Lists;
@@ -39,7 +40,7 @@ public sealed class StartUsbRedirProxyCommand : ForegroundCmdlet
         }
     }
 
-    private protected override IDisposable Announce(UsbService service) => UsbNotices.Post((UsbProxyService)service);
+    private protected override IProcessNotice Announce(UsbService service) => UsbNotices.Post((UsbProxyService)service);
 
     private static UsbRedirSideOptions Side(string text) => text.StartsWith(ListenPrefix, StringComparison.Ordinal)
         ? new UsbRedirSideOptions(StreamEndpoint.Parse(text[ListenPrefix.Length..]), Listen: true)

@@ -20,7 +20,7 @@ public sealed class StopUsbGuardCommand : VmCryptCmdlet
             Stop($"process {Environment.ProcessId}", _ => new ValueTask(guard.StopAsync()), ref stopped);
         }
 
-        foreach (Export.ProcessNotice<ForeignUsbGuard> notice in UsbNotices.Guards().Where(notice => ProcessId is null || ProcessId == notice.ProcessId))
+        foreach (ProcessNotice<ForeignUsbGuard> notice in UsbNotices.Guards().Where(notice => ProcessId is null || ProcessId == notice.ProcessId))
         {
             Stop($"process {notice.ProcessId}", notice.StopAsync, ref stopped);
         }

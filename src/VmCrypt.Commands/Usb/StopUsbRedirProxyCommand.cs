@@ -22,7 +22,7 @@ public sealed class StopUsbRedirProxyCommand : VmCryptCmdlet
             Stop($"{proxy.From} to {proxy.To}", _ => new ValueTask(proxy.StopAsync()), ref stopped);
         }
 
-        foreach (Export.ProcessNotice<ForeignUsbProxy> notice in UsbNotices.Proxies().Where(notice => Vm is null || notice.Work.Vm == Vm))
+        foreach (ProcessNotice<ForeignUsbProxy> notice in UsbNotices.Proxies().Where(notice => Vm is null || notice.Work.Vm == Vm))
         {
             Stop($"{notice.Work.From} to {notice.Work.To} in process {notice.ProcessId}", notice.StopAsync, ref stopped);
         }

@@ -1,4 +1,4 @@
-using VmCrypt.Commands.Export;
+using VmCrypt.Commands.Host;
 using VmCrypt.Core.Usb.Guard;
 
 namespace VmCrypt.Commands.Usb;

@@ -53,7 +53,4 @@ public static partial class ErrorIds
 
     /// <summary>No export of that image, or at that address, is served.</summary>
     public const string ExportMissing = nameof(ExportMissing);
-
-    /// <summary>The export belongs to another process, which cannot be told to stop from here.</summary>
-    public const string ExportForeign = nameof(ExportForeign);
 }

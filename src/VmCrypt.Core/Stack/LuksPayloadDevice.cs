@@ -18,6 +18,12 @@ internal static class LuksPayloadDevice
                 $"The payload of {payload.Length ?? 0} bytes at offset {payload.Offset} does not lie in an image of {contents.Length} bytes; it was cut short.");
         }
 
+        if (payload.Length is null && payload.Offset == contents.Length)
+        {
+            throw new InvalidImageException(ErrorIds.PayloadMissing,
+                $"The image ends at {contents.Length} bytes, where its payload begins: there is a header, but no disk behind it.");
+        }
+
         IBlockDevice place = payload.Length is { } length
             ? new SubDevice(contents, payload.Offset, length, ownsContents)
             : SubDevice.Tail(contents, payload.Offset, ownsContents);

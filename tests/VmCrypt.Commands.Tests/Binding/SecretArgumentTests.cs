@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Security;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using VmCrypt.Cli.Binding;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Buffers;
@@ -7,7 +9,7 @@ using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Commands.Tests.Binding;
 
-public sealed class SecretArgumentTests : IDisposable
+public sealed partial class SecretArgumentTests : IDisposable
 {
     private readonly string _file = Path.GetTempFileName();
 
@@ -34,12 +36,23 @@ public sealed class SecretArgumentTests : IDisposable
     }
 
     [Fact]
-    public void Reads_a_descriptor()
+    public void Reads_a_descriptor_that_was_handed_over()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no numbered descriptors");
         File.WriteAllText(_file, "from fd\n");
-        using Microsoft.Win32.SafeHandles.SafeFileHandle handle = File.OpenHandle(_file);
-        Assert.Equal("from fd", Utf8(SecretArgument.Read($"fd:{handle.DangerousGetHandle()}")));
+        using SafeFileHandle own = File.OpenHandle(_file);
+        using var inherited = new SafeFileHandle(Duplicate((int)own.DangerousGetHandle()), ownsHandle: true);
+        Assert.Equal("from fd", Utf8(SecretArgument.Read($"fd:{inherited.DangerousGetHandle()}")));
+    }
+
+    [Fact]
+    public void Refuses_a_descriptor_that_only_the_runtime_has()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no numbered descriptors");
+        File.WriteAllText(_file, "not meant\n");
+        using SafeFileHandle own = File.OpenHandle(_file);
+        var refusal = Assert.Throws<InvalidInputException>(() => SecretArgument.Read($"fd:{own.DangerousGetHandle()}"));
+        Assert.Equal(ErrorIds.SecretSourceInvalid, refusal.ErrorId);
     }
 
     [Fact]
@@ -61,4 +74,8 @@ public sealed class SecretArgumentTests : IDisposable
         using SecretBuffer secret = SecretSource.Utf8Of(text);
         return Encoding.UTF8.GetString(secret.Span);
     }
+
+    // Of a duplicate the system forgets that it is to be closed at an exec, as of one that a shell hands over.
+    [LibraryImport("libc", EntryPoint = "dup")]
+    private static partial int Duplicate(int descriptor);
 }

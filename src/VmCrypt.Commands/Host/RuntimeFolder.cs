@@ -1,6 +1,6 @@
 using VmCrypt.Core.Errors;
 
-namespace VmCrypt.Commands.Export;
+namespace VmCrypt.Commands.Host;
 
 /// <summary>The folder for sockets: of this user alone, and gone after a reboot.</summary>
 internal static class RuntimeFolder

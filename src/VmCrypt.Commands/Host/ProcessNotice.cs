@@ -1,19 +1,24 @@
-using System.Runtime.InteropServices;
 using System.Text.Json;
-using VmCrypt.Core.Errors;
 
-namespace VmCrypt.Commands.Export;
+namespace VmCrypt.Commands.Host;
 
 /// <summary>What a process that works in the foreground leaves in the runtime folder, so that another one can find and end it.</summary>
-/// <remarks>The process holds its notice locked: one that is not locked was left behind by a process that died.</remarks>
+/// <remarks>
+/// The process holds its notice locked: one that is not locked was left behind by a process that died. Who wants the work to end
+/// puts a file beside the notice, which its process watches for; a signal would end all that the process does, and Windows has none.
+/// </remarks>
 /// <typeparam name="T">What it says of its work; each kind of work has a type, and a suffix for its files.</typeparam>
-internal sealed class ProcessNotice<T> : IDisposable
+internal sealed class ProcessNotice<T> : IProcessNotice
     where T : class
 {
+    private const string RequestSuffix = ".stop";
+
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(50);
 
     private readonly string _file;
+    private readonly CancellationTokenSource _stopRequested = new();
     private FileStream? _lock;
+    private FileSystemWatcher? _watcher;
 
     private ProcessNotice(string file, T work, int processId)
     {
@@ -26,6 +31,10 @@ internal sealed class ProcessNotice<T> : IDisposable
 
     public int ProcessId { get; }
 
+    public CancellationToken StopRequested => _stopRequested.Token;
+
+    private string Request => _file + RequestSuffix;
+
     /// <summary>Announces what this process does, until the notice is disposed.</summary>
     public static ProcessNotice<T> Post(string suffix, T work)
     {
@@ -34,6 +43,9 @@ internal sealed class ProcessNotice<T> : IDisposable
         {
             _lock = new FileStream(file, FileMode.CreateNew, FileAccess.Write, FileShare.Read),
         };
+        notice._watcher = new FileSystemWatcher(Path.GetDirectoryName(file)!, Path.GetFileName(notice.Request));
+        notice._watcher.Created += (_, _) => notice._stopRequested.Cancel();
+        notice._watcher.EnableRaisingEvents = true;
         notice.Update(work);
         return notice;
     }
@@ -53,27 +65,31 @@ internal sealed class ProcessNotice<T> : IDisposable
         Work = work;
     }
 
-    /// <summary>Asks the process to stop, and waits until it has.</summary>
+    /// <summary>Asks the process to stop this work, and waits until it has.</summary>
     public async ValueTask StopAsync(CancellationToken cancellationToken)
     {
-        if (OperatingSystem.IsWindows())
+        File.Create(Request).Dispose();
+        try
         {
-            throw new UnsupportedFeatureException(ErrorIds.ExportForeign, $"Process {ProcessId} does it; press Ctrl+C there.");
+            while (IsStanding())
+            {
+                await Task.Delay(s_poll, cancellationToken);
+            }
         }
-
-        ProcessSignal.Terminate(ProcessId);
-        while (IsStanding())
+        finally
         {
-            await Task.Delay(s_poll, cancellationToken);
+            File.Delete(Request);
         }
     }
 
     public void Dispose()
     {
+        _watcher?.Dispose();
         if (_lock is not null)
         {
             _lock.Dispose();
             File.Delete(_file);
+            _lock = null;
         }
     }
 
@@ -113,14 +129,4 @@ internal sealed class ProcessNotice<T> : IDisposable
     }
 
     private sealed record Content(T Work, int ProcessId);
-}
-
-internal static partial class ProcessSignal
-{
-    private const int SigTerm = 15;
-
-    public static void Terminate(int processId) => _ = Kill(processId, SigTerm);
-
-    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int Kill(int processId, int signal);
 }
