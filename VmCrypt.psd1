@@ -13,10 +13,13 @@
   FunctionsToExport    = @()
   CmdletsToExport      = @(
     'Add-KeySlot'
+    'Add-KeyToken'
+    'Add-RecoveryKey'
     'Convert-Image'
     'Export-UsbWhitelist'
     'Get-EncryptedImage'
     'Get-KeySlot'
+    'Get-KeyToken'
     'Get-UsbDevice'
     'Get-UsbGuard'
     'Get-UsbRedirProxy'
@@ -30,6 +33,7 @@
     'New-LibvirtSecretXml'
     'New-WipeCertificate'
     'Remove-KeySlot'
+    'Remove-KeyToken'
     'Remove-UsbWhitelist'
     'Resize-Image'
     'Resume-SecureWipe'

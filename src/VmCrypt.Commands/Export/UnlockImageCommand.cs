@@ -14,7 +14,7 @@ namespace VmCrypt.Commands.Export;
 /// <summary>Gives access to the plain bytes of disks: as an NBD export, a stream or a copy.</summary>
 [Cmdlet(VerbsCommon.Unlock, "Image", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(ImageExport), typeof(Stream), typeof(ImageDescription))]
-public sealed class UnlockImageCommand : SecretCmdlet
+public sealed class UnlockImageCommand : UnlockingCmdlet
 {
     private readonly List<(ImageExport Export, ProcessNotice<ExportNotice> Notice)> _served = [];
     private bool _copied;

@@ -11,6 +11,8 @@ public static class Display
 
     public static string? Bits(long? bits) => bits is null ? null : $"{bits} bits";
 
+    public static string Numbers(int[] numbers) => string.Join(", ", numbers);
+
     public static string? Header(LuksFacts? luks) => luks is null
         ? null
         : $"{luks.Version.ToString().ToUpperInvariant()}, {luks.Hash}, payload at {luks.PayloadOffset}, UUID {luks.Uuid}";

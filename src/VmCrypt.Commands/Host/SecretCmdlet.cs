@@ -1,11 +1,8 @@
-using System.Collections;
 using System.Management.Automation;
 using System.Security;
 using System.Text.Unicode;
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Host;
 
@@ -73,49 +70,10 @@ public abstract class SecretCmdlet : ImageCmdlet
         return secret;
     }
 
-    /// <summary>Opens a disk and joins its layers; asks for the secret only where one is needed and none was given.</summary>
-    /// <param name="layers">Passphrases of single images of the chain, by path or file name.</param>
-    /// <param name="slot">The only slot to try.</param>
-    private protected UnlockedDisk Unlock(DiskLocation location, DiskOpenOptions options, Hashtable? layers, int? slot)
-    {
-        DiskStack stack = Run(token => DiskStack.OpenAsync(location, options, token));
-        try
-        {
-            return new UnlockedDisk(stack, Join(stack, layers, slot));
-        }
-        catch
-        {
-            Run(_ => stack.DisposeAsync());
-            throw;
-        }
-    }
-
-    /// <summary>Joins the layers of an open disk, as <see cref="Unlock"/> does.</summary>
-    private protected IBlockDevice Join(DiskStack stack, Hashtable? layers = null, int? slot = null)
-    {
-        using DiskKeys keys = KeysOf(stack, layers, slot);
-        return Run(token => stack.UnlockAsync(keys, token));
-    }
-
     protected override void Dispose(bool disposing)
     {
         _secret?.Dispose();
         base.Dispose(disposing);
-    }
-
-    private DiskKeys KeysOf(DiskStack stack, Hashtable? layers, int? slot)
-    {
-        bool ask = stack.NeedsKey && layers is null;
-        var keys = new DiskKeys((ask ? RequireSecret() : GivenSecret())?.Copy()) { Slot = slot };
-        foreach (DictionaryEntry layer in layers ?? [])
-        {
-            object? value = layer.Value is PSObject wrapped ? wrapped.BaseObject : layer.Value;
-            SecureString passphrase = (value as PSCredential)?.Password ?? value as SecureString ?? throw new InvalidInputException(
-                ErrorIds.InvalidParameter, $"The passphrase of the layer '{layer.Key}' must be a SecureString or a credential.");
-            keys.Add(layer.Key.ToString()!, SecretSource.Utf8Of(passphrase));
-        }
-
-        return keys;
     }
 
     private SecretBuffer AskTwice(string prompt)

@@ -8,7 +8,7 @@ namespace VmCrypt.Commands.Images;
 /// <summary>Changes the size of disks.</summary>
 [Cmdlet(VerbsCommon.Resize, "Image", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(ImageDescription))]
-public sealed class ResizeImageCommand : SecretCmdlet
+public sealed class ResizeImageCommand : UnlockingCmdlet
 {
     /// <summary>Bytes.</summary>
     [Parameter(Mandatory = true, Position = 1)]

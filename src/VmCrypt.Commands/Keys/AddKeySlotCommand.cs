@@ -22,7 +22,7 @@ public sealed class AddKeySlotCommand : RekeyCmdlet
             return;
         }
 
-        using var current = new DiskKeys(RequireSecret().Copy());
+        using DiskKeys current = KeysFor(location);
         SecretBuffer added = RequireNewSecret();
         int made = Run(token => KeySlots.AddAsync(location, OpenOptions, current, added, Slot, Cost, token));
         WriteSlot(location, made);

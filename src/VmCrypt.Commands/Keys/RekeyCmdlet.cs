@@ -9,7 +9,7 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Commands.Keys;
 
 /// <summary>A command that takes a secret and sets another.</summary>
-public abstract class RekeyCmdlet : SecretCmdlet
+public abstract class RekeyCmdlet : UnlockingCmdlet
 {
     private SecretBuffer? _newSecret;
 

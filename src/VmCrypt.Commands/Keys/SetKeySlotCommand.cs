@@ -22,7 +22,7 @@ public sealed class SetKeySlotCommand : RekeyCmdlet
             return;
         }
 
-        using var current = new DiskKeys(RequireSecret().Copy()) { Slot = Slot };
+        using DiskKeys current = KeysFor(location, Slot);
         SecretBuffer replacement = RequireNewSecret();
         int made = Run(token => KeySlots.ChangeAsync(location, OpenOptions, current, replacement, Cost, token));
         WriteSlot(location, made);

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Stack;
 
@@ -9,7 +10,7 @@ namespace VmCrypt.Commands.Keys;
 /// <summary>Says whether a passphrase or key opens images.</summary>
 [Cmdlet(VerbsDiagnostic.Test, "KeySlot", DefaultParameterSetName = "Path")]
 [OutputType(typeof(bool))]
-public sealed class TestKeySlotCommand : SecretCmdlet
+public sealed class TestKeySlotCommand : UnlockingCmdlet
 {
     /// <summary>The only slot to try.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
@@ -18,13 +19,31 @@ public sealed class TestKeySlotCommand : SecretCmdlet
 
     private protected override void ProcessImage(DiskLocation location)
     {
-        SecretBuffer secret = RequireSecret();
-        int? opened = Run(token => KeySlots.FindAsync(location, OpenOptions, secret, Slot, token));
+        int? opened = ByToken ? FindByToken(location) : FindBySecret(location);
         if (opened is { } slot)
         {
             Shell.WriteVerbose($"{location}: key slot {slot}");
         }
 
         Shell.WriteObject(opened is not null);
+    }
+
+    private int? FindBySecret(DiskLocation location)
+    {
+        SecretBuffer secret = RequireSecret();
+        return Run(token => KeySlots.FindAsync(location, OpenOptions, secret, Slot, token));
+    }
+
+    private int? FindByToken(DiskLocation location)
+    {
+        try
+        {
+            using DiskKeys keys = KeysFor(location, Slot);
+            return keys.Slot;
+        }
+        catch (WrongKeyException)
+        {
+            return null;
+        }
     }
 }

@@ -134,6 +134,21 @@ public static partial class ErrorIds
     /// <summary>The text is no token.</summary>
     public const string KeyTokenInvalid = nameof(KeyTokenInvalid);
 
+    /// <summary>The token is assigned to no key slot that opens the data.</summary>
+    public const string KeyTokenUnassigned = nameof(KeyTokenUnassigned);
+
+    /// <summary>No helper is known that gives the passphrase of a token of this type, or the token says too little.</summary>
+    public const string KeyTokenUnsupported = nameof(KeyTokenUnsupported);
+
+    /// <summary>The program that gives the passphrase of tokens of this type is not installed.</summary>
+    public const string KeyTokenHelperMissing = nameof(KeyTokenHelperMissing);
+
+    /// <summary>The token's helper gave no passphrase: its server, TPM or key is not there, or does not fit.</summary>
+    public const string KeyTokenHelperFailed = nameof(KeyTokenHelperFailed);
+
+    /// <summary>The token's helper was stopped because it took too long.</summary>
+    public const string KeyTokenHelperTimeout = nameof(KeyTokenHelperTimeout);
+
     /// <summary>The device does not return what was written over key material.</summary>
     public const string KeyMaterialNotErased = nameof(KeyMaterialNotErased);
 }

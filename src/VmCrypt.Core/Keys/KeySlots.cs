@@ -87,7 +87,7 @@ public static class KeySlots
         DiskLocation location, DiskOpenOptions options, bool writable, CancellationToken cancellationToken) =>
         DiskStack.OpenAsync(location, options with { Writable = writable, HeadersOnly = true }, cancellationToken);
 
-    private static async ValueTask<Unlocked> UnlockAsync(DiskStack disk, DiskKeys keys, CancellationToken cancellationToken)
+    internal static async ValueTask<Unlocked> UnlockAsync(DiskStack disk, DiskKeys keys, CancellationToken cancellationToken)
     {
         LuksHeader header = disk.RequireLuks();
         if (keys.VolumeKey is { } volumeKey)

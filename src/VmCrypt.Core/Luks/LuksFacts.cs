@@ -46,12 +46,15 @@ public sealed record LuksFacts(
 
     /// <summary>LUKS2: what is wrong with one of the two copies of the header; null when both are good. The next change repairs it.</summary>
     public VmCryptException? DamagedCopy { get; init; }
+
+    /// <summary>LUKS2: by its token, the slot is opened by a key that a machine chose and nobody guesses.</summary>
+    public bool HoldsRandomKey(int slot) => Tokens.Any(token => KeyTokenTypes.HoldsRandomKey(token.Type) && token.KeySlots.Contains(slot));
 }
 
 /// <summary>Something beside the header that opens key slots: a TPM, a server, the kernel's keyring.</summary>
-/// <param name="Type">For example <c>clevis</c>, <c>systemd-tpm2</c>, <c>luks2-keyring</c>.</param>
+/// <param name="Type">For example <c>clevis</c>, <c>systemd-tpm2</c>, <c>luks2-keyring</c> (<see cref="KeyTokenTypes"/>).</param>
 /// <param name="KeySlots">The slots that it opens.</param>
-/// <param name="Json">All of it, as text.</param>
+/// <param name="Json">All of it on one line, as <c>cryptsetup token export</c> writes it.</param>
 public sealed record KeyTokenFacts(int Number, string Type, int[] KeySlots, string Json);
 
 /// <summary>In which order key slots are tried.</summary>

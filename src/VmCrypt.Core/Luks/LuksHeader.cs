@@ -102,12 +102,27 @@ public abstract class LuksHeader
             : Luks1Formatter.FormatAsync(area, options, passphrase, cancellationToken);
 
     /// <summary>Tries the passphrase on one slot, or on every active slot in order, preferred ones first.</summary>
+    /// <remarks>A recovery key may be typed in upper or lower case, with its dashes or without: where it opens nothing as it is, it is tried as it was printed.</remarks>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.KeySlotInactive"/>, <see cref="ErrorIds.NoActiveKeySlot"/>.</exception>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeySlotInvalid"/>.</exception>
     /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotUnbound"/>.</exception>
     /// <exception cref="UnsupportedFeatureException">No slot can be tried: <see cref="ErrorIds.KdfCostTooHigh"/>, <see cref="ErrorIds.KdfUnsupported"/>, …</exception>
-    public abstract ValueTask<Unlocked> UnlockAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken);
+    public async ValueTask<Unlocked> UnlockAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken)
+    {
+        using SecretBuffer? printed = RecoveryKey.AsPrinted(passphrase.Span);
+        try
+        {
+            return await UnlockExactlyAsync(passphrase, slot, cancellationToken);
+        }
+        catch (WrongKeyException) when (printed is not null)
+        {
+            return await UnlockExactlyAsync(printed, slot, cancellationToken);
+        }
+    }
+
+    /// <summary><see cref="UnlockAsync"/> by these very bytes.</summary>
+    private protected abstract ValueTask<Unlocked> UnlockExactlyAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken);
 
     /// <summary>Checks a raw volume key against the header's digest.</summary>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongVolumeKey"/>.</exception>
@@ -173,6 +188,23 @@ public abstract class LuksHeader
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
     public virtual ValueTask<int> AddTokenAsync(string json, int? number, CancellationToken cancellationToken) => throw Luks2Only("tokens");
 
+    /// <summary>LUKS2: replaces a token, in one change of the header.</summary>
+    /// <param name="json">As for <see cref="AddTokenAsync"/>.</param>
+    /// <exception cref="MissingException"><see cref="ErrorIds.KeyTokenMissing"/>.</exception>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeyTokenInvalid"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.LuksMetadataFull"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask SetTokenAsync(int number, string json, CancellationToken cancellationToken) => throw Luks2Only("tokens");
+
+    /// <summary>LUKS2: <see cref="AddSlotAsync"/> and a token that is assigned to the new slot, in one change of the header.</summary>
+    /// <param name="json">As for <see cref="AddTokenAsync"/>; the slot is filled in.</param>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotOccupied"/>, <see cref="ErrorIds.KeySlotsFull"/>,
+    /// <see cref="ErrorIds.KeyTokensFull"/>, <see cref="ErrorIds.LuksMetadataFull"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongVolumeKey"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
+    public virtual ValueTask<(int Slot, int Token)> AddSlotWithTokenAsync(
+        VolumeKey key, SecretBuffer passphrase, int? slot, KdfCost cost, string json, CancellationToken cancellationToken) => throw Luks2Only("tokens");
+
     /// <summary>LUKS2: removes a token; the slots that it opens stay.</summary>
     /// <exception cref="MissingException"><see cref="ErrorIds.KeyTokenMissing"/>.</exception>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LuksVersionUnsupported"/>: LUKS1.</exception>
@@ -198,6 +230,6 @@ public abstract class LuksHeader
         }
     }
 
-    private static UnsupportedFeatureException Luks2Only(string what) =>
+    internal static UnsupportedFeatureException Luks2Only(string what) =>
         new(ErrorIds.LuksVersionUnsupported, $"LUKS1 has no {what}; convert the header to LUKS2.");
 }

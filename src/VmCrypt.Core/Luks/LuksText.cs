@@ -18,6 +18,15 @@ internal static class LuksText
         });
     }
 
+    /// <summary>The text without control characters, which do not belong on a terminal.</summary>
+    public static string Printable(string text) => string.Create(text.Length, text, static (shown, source) =>
+    {
+        for (int i = 0; i < shown.Length; i++)
+        {
+            shown[i] = char.IsControl(source[i]) ? '?' : source[i];
+        }
+    });
+
     /// <summary>Writes <paramref name="text"/> (ASCII) and fills the rest with NULs.</summary>
     public static void Write(Span<byte> field, string text)
     {

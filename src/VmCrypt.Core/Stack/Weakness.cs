@@ -63,12 +63,13 @@ internal static class Weaknesses
     private static IEnumerable<Weakness> OfHeader(LuksFacts luks, long diskSize)
     {
         KeySlotFacts[] active = [.. luks.Slots.Where(slot => slot.IsActive && slot.IsBound)];
-        foreach (KeySlotFacts slot in active.Where(slot => slot.Kdf == "pbkdf2" && slot.Iterations < FewestIterations))
+        KeySlotFacts[] guessable = [.. active.Where(slot => !luks.HoldsRandomKey(slot.Number))];
+        foreach (KeySlotFacts slot in guessable.Where(slot => slot.Kdf == "pbkdf2" && slot.Iterations < FewestIterations))
         {
             yield return new(FewIterations, $"Key slot {slot.Number} has {slot.Iterations} iterations, so passphrases are guessed fast; change its passphrase to renew it.");
         }
 
-        foreach (KeySlotFacts slot in active.Where(slot => slot.Kdf != "pbkdf2" && slot.MemoryKiB < LeastMemoryKiB))
+        foreach (KeySlotFacts slot in guessable.Where(slot => slot.Kdf != "pbkdf2" && slot.MemoryKiB < LeastMemoryKiB))
         {
             yield return new(LittleMemory, $"Key slot {slot.Number} has {slot.Kdf} over {slot.MemoryKiB} KiB only, so passphrases are guessed fast; change its passphrase to renew it.");
         }

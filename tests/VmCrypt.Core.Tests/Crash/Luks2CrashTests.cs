@@ -26,6 +26,8 @@ public sealed class Luks2CrashTests
         { "set a priority", (header, _) => header.SetPriorityAsync(2, KeySlotPriority.Prefer, Sample.Token).AsTask() },
         { "set a label", (header, _) => header.SetLabelAsync("new", "new", Sample.Token).AsTask() },
         { "add a token", (header, _) => header.AddTokenAsync("""{"type":"x","keyslots":["1"]}""", null, Sample.Token).AsTask() },
+        { "replace a token", (header, _) => header.SetTokenAsync(0, """{"type":"y","keyslots":["2"]}""", Sample.Token).AsTask() },
+        { "add a slot with its token", AddWithTokenAsync },
         { "remove a token", (header, _) => header.RemoveTokenAsync(0, Sample.Token).AsTask() },
     };
 
@@ -68,6 +70,8 @@ public sealed class Luks2CrashTests
             // A slot that the header shows is one that opens.
             Assert.True(name != "remove a slot" || header.Slots.Any(slot => slot.Number == 1) == await OpensAsync(header, "old"));
             Assert.True(name != "add a slot" || header.Slots.Any(slot => slot.Number == 3) == await OpensAsync(header, "new"));
+            Assert.True(name != "add a slot with its token"
+                || (header.Slots.Any(slot => slot.Number == 3) == await OpensAsync(header, "new") && header.Facts.HoldsRandomKey(3) == await OpensAsync(header, "new")));
             // And whatever was left can be gone on from.
             await header.AddAsync(key, "after the crash");
             Assert.True(await OpensAsync(await Sample.OpenAsync(left), "after the crash"));
@@ -171,6 +175,12 @@ public sealed class Luks2CrashTests
         using SecretBuffer own = SecretBuffer.Random(32);
         using SecretBuffer passphrase = Sample.Secret("new");
         await header.AddUnboundSlotAsync(own, passphrase, null, Sample.Options.Cost, Sample.Token);
+    }
+
+    private static async Task AddWithTokenAsync(LuksHeader header, VolumeKey key)
+    {
+        using SecretBuffer passphrase = Sample.Secret("new");
+        await header.AddSlotWithTokenAsync(key, passphrase, null, Sample.Options.Cost, """{"type":"clevis","keyslots":[]}""", Sample.Token);
     }
 
     // The passes that erase are all alike: a few of them say it all.

@@ -39,7 +39,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
         return new Luks1BoundHeader(area, header, Luks1Terms.Of(header));
     }
 
-    public override async ValueTask<Unlocked> UnlockAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken)
+    private protected override async ValueTask<Unlocked> UnlockExactlyAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken)
     {
         foreach (int candidate in Candidates(slot))
         {

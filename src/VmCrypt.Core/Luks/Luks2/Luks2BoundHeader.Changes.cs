@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Json.Nodes;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
@@ -15,9 +13,7 @@ internal sealed partial class Luks2BoundHeader
         BlockGuard.Writable(Area);
         LuksPassphrase.RequireUsable(passphrase);
         int number = FreeSlot(slot);
-        await RequireOwnAsync(key.Memory, cancellationToken);
-        (Luks2Slot made, byte[] material) = await SealAsync(number, key.Memory, passphrase, cost, cancellationToken);
-        await FillAsync(made, material, new Luks2Edit(_store.Metadata).AddKeyslot(made, _terms.DigestNumber).Done(), cancellationToken);
+        await FillAsync(key, passphrase, number, cost, withToken: null, cancellationToken);
         return number;
     }
 
@@ -99,26 +95,6 @@ internal sealed partial class Luks2BoundHeader
         await CommitAsync(_store.Metadata, binary => binary with { Label = relabeled.Label, Subsystem = relabeled.Subsystem });
     }
 
-    public override async ValueTask<int> AddTokenAsync(string json, int? number, CancellationToken cancellationToken)
-    {
-        BlockGuard.Writable(Area);
-        int free = FreeToken(number);
-        JsonObject token = ParseToken(json, free);
-        await ChangeAsync(EditToken(edit => edit.AddToken(free, token)), cancellationToken);
-        return free;
-    }
-
-    public override async ValueTask RemoveTokenAsync(int number, CancellationToken cancellationToken)
-    {
-        BlockGuard.Writable(Area);
-        if (_store.Metadata.Tokens.All(token => token.Number != number))
-        {
-            throw new MissingException(ErrorIds.KeyTokenMissing, $"There is no token {number}.");
-        }
-
-        await ChangeAsync(EditToken(edit => edit.RemoveToken(number)), cancellationToken);
-    }
-
     public override async ValueTask<bool> RepairAsync(CancellationToken cancellationToken)
     {
         BlockGuard.Writable(Area);
@@ -160,6 +136,16 @@ internal sealed partial class Luks2BoundHeader
                 return (slot, slot.Seal(key.Span, passphrase.Span, cancellationToken));
             },
             cancellationToken);
+    }
+
+    private async ValueTask FillAsync(
+        VolumeKey key, SecretBuffer passphrase, int number, KdfCost cost, Action<Luks2Edit>? withToken, CancellationToken cancellationToken)
+    {
+        await RequireOwnAsync(key.Memory, cancellationToken);
+        (Luks2Slot made, byte[] material) = await SealAsync(number, key.Memory, passphrase, cost, cancellationToken);
+        Luks2Edit edit = new Luks2Edit(_store.Metadata).AddKeyslot(made, _terms.DigestNumber);
+        withToken?.Invoke(edit);
+        await FillAsync(made, material, edit.Done(), cancellationToken);
     }
 
     private async ValueTask FillAsync(Luks2Slot slot, byte[] material, Luks2Metadata next, CancellationToken cancellationToken)
@@ -204,46 +190,6 @@ internal sealed partial class Luks2BoundHeader
     private int FreeDigest() => FirstFree(_store.Metadata.Digests.Select(digest => digest.Number), Luks2Layout.MaxDigests)
         ?? throw new RefusedException(ErrorIds.KeySlotsFull, $"All {Luks2Layout.MaxDigests} digests are in use; remove an unbound key slot first.");
 
-    private int FreeToken(int? number)
-    {
-        if (number is < 0 or >= Luks2Layout.MaxObjects)
-        {
-            throw new InvalidInputException(ErrorIds.KeyTokenInvalid, $"The token is {number}, but must be 0 to {Luks2Layout.MaxObjects - 1}.");
-        }
-
-        int[] used = [.. _store.Metadata.Tokens.Select(token => token.Number)];
-        return (number is null ? FirstFree(used, Luks2Layout.MaxObjects) : used.Contains(number.Value) ? null : number)
-            ?? throw new RefusedException(ErrorIds.KeyTokensFull, "The token's number is in use; remove that token first or name another.");
-    }
-
     private static int? FirstFree(IEnumerable<int> used, int count) =>
         Enumerable.Range(0, count).Except(used).Select(number => (int?)number).FirstOrDefault();
-
-    private static JsonObject ParseToken(string json, int number)
-    {
-        try
-        {
-            JsonObject token = Luks2Json.Parse(Encoding.UTF8.GetBytes(json));
-            _ = Luks2Token.Parse(number, new Luks2Members(token, $"Token {number}", ErrorIds.KeyTokenInvalid));
-            return token;
-        }
-        catch (InvalidImageException fault)
-        {
-            throw new InvalidInputException(ErrorIds.KeyTokenInvalid, fault.Message, fault);
-        }
-    }
-
-    private Luks2Metadata EditToken(Action<Luks2Edit> change)
-    {
-        var edit = new Luks2Edit(_store.Metadata);
-        change(edit);
-        try
-        {
-            return edit.Done();
-        }
-        catch (InvalidImageException fault)
-        {
-            throw new InvalidInputException(ErrorIds.KeyTokenInvalid, fault.Message, fault);
-        }
-    }
 }

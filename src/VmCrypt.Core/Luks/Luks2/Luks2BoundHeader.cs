@@ -40,7 +40,7 @@ internal sealed partial class Luks2BoundHeader : LuksHeader
 
     public static LuksFacts Describe(Luks2Copies copies) => Luks2Facts.Of(copies.Current.Binary, copies.Current.Metadata, copies.Fault);
 
-    public override async ValueTask<Unlocked> UnlockAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken)
+    private protected override async ValueTask<Unlocked> UnlockExactlyAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken)
     {
         VmCryptException? skipped = null;
         bool tried = false;

@@ -63,7 +63,8 @@ internal sealed class Luks2Edit(Luks2Metadata metadata)
         return this;
     }
 
-    public Luks2Edit AddToken(int number, JsonObject token)
+    /// <summary>Adds a token, or replaces the one of this number.</summary>
+    public Luks2Edit PutToken(int number, JsonObject token)
     {
         Put("tokens", number, (JsonObject)token.DeepClone());
         return this;

@@ -1,6 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Luks.Luks2;
@@ -8,8 +6,6 @@ namespace VmCrypt.Core.Luks.Luks2;
 /// <summary>A LUKS2 header in words; works on valid metadata whose words this version may not know.</summary>
 internal static class Luks2Facts
 {
-    private static readonly JsonSerializerOptions s_shown = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     public static LuksFacts Of(Luks2BinaryHeader binary, Luks2Metadata metadata, VmCryptException? damagedCopy)
     {
         Luks2Segment segment = metadata.Segments[0];
@@ -29,7 +25,7 @@ internal static class Luks2Facts
             Subsystem = TextOf(binary.Subsystem.AsSpan()),
             Epoch = binary.SequenceId,
             Tokens = [.. metadata.Tokens.Select(token =>
-                new KeyTokenFacts(token.Number, token.Type, [.. token.Keyslots], token.Json.ToJsonString(s_shown)))],
+                new KeyTokenFacts(token.Number, LuksText.Printable(token.Type), [.. token.Keyslots], KeyTokenJson.TextOf(token.Json)))],
             Flags = [.. metadata.Config.Flags],
             Requirements = [.. metadata.Config.Requirements],
             DamagedCopy = damagedCopy,
@@ -52,18 +48,11 @@ internal static class Luks2Facts
         IsBound = digest?.Keyslots.Contains(slot.Number) == true,
     };
 
-    // Labels are UTF-8 by custom; control characters do not belong on a terminal.
+    // Labels are UTF-8 by custom.
     private static string TextOf(ReadOnlySpan<byte> field)
     {
         int end = field.IndexOf((byte)0);
-        string text = Encoding.UTF8.GetString(end < 0 ? field : field[..end]);
-        return string.Create(text.Length, text, static (shown, source) =>
-        {
-            for (int i = 0; i < shown.Length; i++)
-            {
-                shown[i] = char.IsControl(source[i]) ? '?' : source[i];
-            }
-        });
+        return LuksText.Printable(Encoding.UTF8.GetString(end < 0 ? field : field[..end]));
     }
 
     private static string Word(Luks2Digest? digest, string member) =>

@@ -345,6 +345,7 @@ public sealed class Luks2KeySlotTests
             async () => await header.SetPriorityAsync(0, KeySlotPriority.Prefer, Sample.Token),
             async () => await header.SetLabelAsync("x", null, Sample.Token),
             async () => await header.AddTokenAsync("{}", null, Sample.Token),
+            async () => await header.SetTokenAsync(0, "{}", Sample.Token),
             async () => await header.RemoveTokenAsync(0, Sample.Token),
             async () => await header.AddUnboundSlotAsync(raw, passphrase, null, Sample.Options.Cost, Sample.Token),
             async () => await header.OpenUnboundAsync(passphrase, 0, Sample.Token),

@@ -1,4 +1,5 @@
 using VmCrypt.Core.Block;
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 
@@ -20,12 +21,61 @@ public sealed class Luks2TokenTests
         LuksHeader again = await Sample.OpenAsync(device);
         Assert.Equal([(0, "clevis"), (1, "clevis"), (5, "x")], again.Facts.Tokens.Select(token => (token.Number, token.Type)));
         Assert.Equal([0], again.Facts.Tokens[0].KeySlots);
-        Assert.Contains("\"a\": \"+/=\"", again.Facts.Tokens[0].Json, StringComparison.Ordinal);
+        Assert.Equal(Good, again.Facts.Tokens[0].Json);
 
         await again.RemoveTokenAsync(0, Sample.Token);
         Assert.Equal([1, 5], again.Facts.Tokens.Select(token => token.Number));
         Assert.Equal(ErrorIds.KeyTokenMissing, (await Assert.ThrowsAsync<MissingException>(async () => await again.RemoveTokenAsync(0, Sample.Token))).ErrorId);
         Assert.Equal(0, (await again.UnlockAsync(Sample.Passphrase)).Slot);
+    }
+
+    [Fact]
+    public async Task A_token_is_replaced_in_one_change_of_the_header()
+    {
+        (MemoryDevice device, LuksHeader header, _) = await Sample.FormatAsync(Sample.Luks2Options);
+        await header.AddTokenAsync(Good, 3, Sample.Token);
+        ulong epoch = header.Facts.Epoch;
+
+        await header.SetTokenAsync(3, """{"type":"other","keyslots":[]}""", Sample.Token);
+
+        LuksHeader again = await Sample.OpenAsync(device);
+        Assert.Equal((3, "other"), again.Facts.Tokens.Select(token => (token.Number, token.Type)).Single());
+        Assert.Equal(epoch + 1, again.Facts.Epoch);
+        Assert.Equal(ErrorIds.KeyTokenMissing,
+            (await Assert.ThrowsAsync<MissingException>(async () => await again.SetTokenAsync(0, Good, Sample.Token))).ErrorId);
+        Assert.Equal(ErrorIds.KeyTokenInvalid,
+            (await Assert.ThrowsAsync<InvalidInputException>(async () => await again.SetTokenAsync(3, "{}", Sample.Token))).ErrorId);
+    }
+
+    [Fact]
+    public async Task A_slot_and_its_token_are_made_in_one_change_of_the_header()
+    {
+        (MemoryDevice device, LuksHeader header, VolumeKey key) = await Sample.FormatAsync(Sample.Luks2Options);
+        await header.AddAsync(key, "second");
+        await header.AddTokenAsync(Good, null, Sample.Token);
+        ulong epoch = header.Facts.Epoch;
+        using SecretBuffer passphrase = Sample.Secret("third");
+
+        (int slot, int token) = await header.AddSlotWithTokenAsync(key, passphrase, null, Sample.Options.Cost, Good, Sample.Token);
+
+        LuksHeader again = await Sample.OpenAsync(device);
+        Assert.Equal((2, 1), (slot, token));
+        Assert.Equal([2], again.Facts.Tokens[1].KeySlots);
+        Assert.Equal(epoch + 1, again.Facts.Epoch);
+        Assert.Equal(2, (await again.UnlockAsync("third")).Slot);
+        Assert.True(again.Facts.HoldsRandomKey(2));
+        Assert.False(again.Facts.HoldsRandomKey(1));
+    }
+
+    [Fact]
+    public async Task A_type_shows_no_control_characters()
+    {
+        (_, LuksHeader header, _) = await Sample.FormatAsync(Sample.Luks2Options);
+
+        await header.AddTokenAsync("""{"type":"x\u001b[2J","keyslots":[]}""", null, Sample.Token);
+
+        Assert.Equal("x?[2J", header.Facts.Tokens[0].Type);
+        Assert.DoesNotContain('\u001b', header.Facts.Tokens[0].Json);
     }
 
     [Fact]
@@ -54,6 +104,10 @@ public sealed class Luks2TokenTests
     [InlineData("""{"type":"x","keyslots":["7"]}""")]
     [InlineData("""{"type":"x","keyslots":["one"]}""")]
     [InlineData("""{"type":"x","type":"y","keyslots":[]}""")]
+    [InlineData("""{"type":"luks2-other","keyslots":[]}""")]
+    [InlineData("""{"type":"luks2-keyring","keyslots":[]}""")]
+    [InlineData("""{"type":"luks2-keyring","keyslots":[],"key_description":""}""")]
+    [InlineData("""{"type":"luks2-keyring","keyslots":[],"key_description":"x","more":1}""")]
     public async Task What_is_no_token_is_not_stored(string json)
     {
         (MemoryDevice device, LuksHeader header, _) = await Sample.FormatAsync(Sample.Luks2Options);

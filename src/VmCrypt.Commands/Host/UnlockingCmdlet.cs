@@ -1,0 +1,91 @@
+using System.Collections;
+using System.Management.Automation;
+using System.Security;
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Keys;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Host;
+
+/// <summary>A command that opens existing disks, by a secret or by a token of theirs.</summary>
+public abstract class UnlockingCmdlet : SecretCmdlet
+{
+    /// <summary>The LUKS2 token whose helper gives the passphrase.</summary>
+    [Parameter]
+    [ValidateRange(0, 31)]
+    public int? Token { get; set; }
+
+    /// <summary>The first token whose helper gives a passphrase that opens.</summary>
+    [Parameter]
+    public SwitchParameter AnyToken { get; set; }
+
+    /// <summary>Seconds that a token's helper may take.</summary>
+    [Parameter]
+    [ValidateRange(1, 3600)]
+    public int TokenTimeout { get; set; } = (int)TokenUnlock.Patience.TotalSeconds;
+
+    /// <summary>The user wants a token to open the disk.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.SecretAmbiguous"/>.</exception>
+    private protected bool ByToken => !(Token is not null || AnyToken)
+        ? false
+        : (Token is not null && AnyToken) || GivenSecret() is not null
+            ? throw new InvalidInputException(ErrorIds.SecretAmbiguous, "Give one of a passphrase, a key file, a credential, -Token and -AnyToken, not several.")
+            : true;
+
+    /// <summary>What opens the key slots of one image: the secret that was given or is asked for, or what a token gives. The caller disposes it.</summary>
+    /// <param name="slot">The only slot to try.</param>
+    private protected DiskKeys KeysFor(DiskLocation location, int? slot = null)
+    {
+        if (!ByToken)
+        {
+            return new DiskKeys(RequireSecret().Copy()) { Slot = slot };
+        }
+
+        DiskOpenOptions options = OpenOptions;
+        return Run(token => TokenUnlock.ByTokenAsync(location, options, Token, slot, TokenPatience, token));
+    }
+
+    /// <summary>Opens a disk and joins its layers; asks for the secret only where one is needed and none was given.</summary>
+    /// <param name="layers">Passphrases of single images of the chain, by path or file name.</param>
+    /// <param name="slot">The only slot to try.</param>
+    private protected UnlockedDisk Unlock(DiskLocation location, DiskOpenOptions options, Hashtable? layers, int? slot)
+    {
+        DiskStack stack = Run(token => DiskStack.OpenAsync(location, options, token));
+        try
+        {
+            return new UnlockedDisk(stack, Join(stack, layers, slot));
+        }
+        catch
+        {
+            Run(_ => stack.DisposeAsync());
+            throw;
+        }
+    }
+
+    /// <summary>Joins the layers of an open disk, as <see cref="Unlock"/> does.</summary>
+    private protected IBlockDevice Join(DiskStack stack, Hashtable? layers = null, int? slot = null)
+    {
+        using DiskKeys keys = KeysOf(stack, layers, slot);
+        return Run(token => stack.UnlockAsync(keys, token));
+    }
+
+    private TimeSpan TokenPatience => TimeSpan.FromSeconds(TokenTimeout);
+
+    private DiskKeys KeysOf(DiskStack stack, Hashtable? layers, int? slot)
+    {
+        bool ask = stack.NeedsKey && layers is null;
+        DiskKeys keys = ByToken
+            ? Run(token => TokenUnlock.ByTokenAsync(stack.RequireLuks(), Token, slot, TokenPatience, token))
+            : new DiskKeys((ask ? RequireSecret() : GivenSecret())?.Copy()) { Slot = slot };
+        foreach (DictionaryEntry layer in layers ?? [])
+        {
+            object? value = layer.Value is PSObject wrapped ? wrapped.BaseObject : layer.Value;
+            SecureString passphrase = (value as PSCredential)?.Password ?? value as SecureString ?? throw new InvalidInputException(
+                ErrorIds.InvalidParameter, $"The passphrase of the layer '{layer.Key}' must be a SecureString or a credential.");
+            keys.Add(layer.Key.ToString()!, SecretSource.Utf8Of(passphrase));
+        }
+
+        return keys;
+    }
+}

@@ -1,0 +1,46 @@
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Core.Keys;
+
+/// <summary>A recovery key that was just made; owns it.</summary>
+/// <param name="Key">The printed form, which is also the passphrase.</param>
+/// <param name="Token">The token that tells others what the slot holds; null in LUKS1, which has none.</param>
+public sealed record MadeRecoveryKey(SecretBuffer Key, int Slot, int? Token) : IDisposable
+{
+    public void Dispose() => Key.Dispose();
+}
+
+/// <summary>Gives images a recovery key, as <c>systemd-cryptenroll --recovery-key</c> does.</summary>
+public static class RecoveryKeys
+{
+    // Nobody guesses 256 random bits, however cheap a try is.
+    private static readonly KdfCost s_cost = KdfCost.OfIterations(KdfCost.MinIterations);
+
+    /// <summary>Makes a key, its slot and (LUKS2) its token, and proves that it opens.</summary>
+    /// <remarks>Slot and token are one change of the header. A crash after it, before the key was handed out, leaves a slot whose key nobody knows: remove it.</remarks>
+    /// <param name="current">What opens the image now.</param>
+    public static async ValueTask<MadeRecoveryKey> AddAsync(
+        DiskLocation location, DiskOpenOptions options, DiskKeys current, int? slot, CancellationToken cancellationToken)
+    {
+        await using DiskStack disk = await DiskStack.OpenAsync(location, options with { Writable = true, HeadersOnly = true }, cancellationToken);
+        LuksHeader header = disk.RequireLuks();
+        using VolumeKey volumeKey = (await KeySlots.UnlockAsync(disk, current, cancellationToken)).Key;
+        using SecretBuffer key = RecoveryKey.Create();
+        int made;
+        int? token = null;
+        if (header.Version == LuksVersion.Luks2)
+        {
+            (made, token) = await header.AddSlotWithTokenAsync(volumeKey, key, slot, s_cost, KeyTokenJson.Recovery, cancellationToken);
+        }
+        else
+        {
+            // Without a token nothing would tell that the few iterations are no weakness.
+            made = await header.AddSlotAsync(volumeKey, key, slot, KdfCost.Default, cancellationToken);
+        }
+
+        (await header.UnlockAsync(key, made, cancellationToken)).Key.Dispose();
+        return new MadeRecoveryKey(key.Move(), made, token);
+    }
+}
