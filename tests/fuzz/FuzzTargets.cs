@@ -20,6 +20,7 @@ internal static class FuzzTargets
         new NbdUriTarget(),
         new CipherSpecTarget(),
         new LibvirtSecretTarget(),
+        new LibvirtXmlTarget(),
         new ReferenceTarget(),
         new QmpTarget(),
         new UsbRulesTarget(),

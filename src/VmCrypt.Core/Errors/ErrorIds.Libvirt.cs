@@ -4,4 +4,19 @@ public static partial class ErrorIds
 {
     /// <summary>A part of a libvirt secret is of a form that libvirt's schema refuses.</summary>
     public const string SecretDefinitionInvalid = nameof(SecretDefinitionInvalid);
+
+    /// <summary>The text is no XML of libvirt's, or a value in it is of a form that libvirt never writes.</summary>
+    public const string LibvirtXmlInvalid = nameof(LibvirtXmlInvalid);
+
+    /// <summary>A part of a disk, volume or pool is of a form that libvirt refuses.</summary>
+    public const string LibvirtDefinitionInvalid = nameof(LibvirtDefinitionInvalid);
+
+    /// <summary>The legacy AES of qcow was to be written into a definition.</summary>
+    public const string LegacyEncryptionRefused = nameof(LegacyEncryptionRefused);
+
+    /// <summary>The domain has no disk at that target.</summary>
+    public const string VmDiskMissing = nameof(VmDiskMissing);
+
+    /// <summary>The disk is built in a way that QEMU, and so libvirt, cannot open.</summary>
+    public const string LibvirtInexpressible = nameof(LibvirtInexpressible);
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Xml;
 using System.Xml.Linq;
 using VmCrypt.Core.Errors;
@@ -8,8 +7,6 @@ namespace VmCrypt.Core.Libvirt;
 /// <summary>A secret object as <c>virsh secret-define</c> takes it; its value is set apart and never stands in the definition.</summary>
 public sealed class SecretDefinition
 {
-    private readonly XElement _xml;
-
     /// <param name="usage">Decides what <paramref name="name"/> names.</param>
     /// <param name="name">The volume's absolute path on the hypervisor, or the name (without a slash) by which a domain asks for the secret.</param>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.SecretDefinitionInvalid"/>: libvirt's schema would refuse a part.</exception>
@@ -24,37 +21,45 @@ public sealed class SecretDefinition
             RequireObjectName(usage, name);
         }
 
-        _xml = new XElement("secret",
-            new XAttribute("ephemeral", YesNo(options.IsEphemeral)),
-            new XAttribute("private", YesNo(options.IsPrivate)),
-            options.Uuid is { } uuid ? new XElement("uuid", uuid.ToString("D")) : null,
-            options.Description is { } description ? new XElement("description", Characters("description", description)) : null,
-            new XElement("usage", new XAttribute("type", TypeName(usage)), new XElement(ElementName(usage), Characters("name", name))));
+        RequireCharacters("name", name);
+        RequireCharacters("description", options.Description ?? string.Empty);
+        Usage = usage;
+        Name = name;
+        Options = options;
+    }
+
+    public SecretUsage Usage { get; }
+
+    public string Name { get; }
+
+    public SecretOptions Options { get; }
+
+    /// <summary>Reads what <c>virsh secret-dumpxml</c> prints; null for a secret of no usage, which no definition can refer to by name.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.LibvirtXmlInvalid"/>, <see cref="ErrorIds.SecretDefinitionInvalid"/>.</exception>
+    public static SecretDefinition? Parse(string xml)
+    {
+        XElement secret = LibvirtXml.Parse(xml, "secret");
+        if (secret.Element("usage") is not { } usage || usage.Choice<SecretUsage>("type") is not { } kind)
+        {
+            return null;
+        }
+
+        return new SecretDefinition(kind, usage.Element(ElementName(kind))?.Value ?? throw LibvirtXml.Invalid("a secret's <usage> names nothing"), new SecretOptions
+        {
+            Uuid = secret.Element("uuid") is { } uuid ? LibvirtXml.Uuid(uuid.Value) : null,
+            Description = secret.Element("description")?.Value,
+            IsEphemeral = secret.Choice<YesNo>("ephemeral") == YesNo.Yes,
+            IsPrivate = secret.Choice<YesNo>("private") == YesNo.Yes,
+        });
     }
 
     /// <summary>The XML, indented, without a declaration.</summary>
-    public override string ToString()
-    {
-        // Entities, because a reader takes a bare carriage return for a line feed: the name would be another.
-        var settings = new XmlWriterSettings { Indent = true, OmitXmlDeclaration = true, NewLineHandling = NewLineHandling.Entitize };
-        var text = new StringBuilder();
-        using (var writer = XmlWriter.Create(text, settings))
-        {
-            _xml.WriteTo(writer);
-        }
-
-        return text.ToString();
-    }
-
-    private static string TypeName(SecretUsage usage) => usage switch
-    {
-        SecretUsage.Volume => "volume",
-        SecretUsage.Ceph => "ceph",
-        SecretUsage.Iscsi => "iscsi",
-        SecretUsage.Tls => "tls",
-        SecretUsage.Vtpm => "vtpm",
-        _ => throw new InvalidInputException(ErrorIds.SecretDefinitionInvalid, $"The usage {usage} is not one of libvirt's."),
-    };
+    public override string ToString() => LibvirtXml.Write(new XElement("secret",
+        new XAttribute("ephemeral", LibvirtXml.Word(Options.IsEphemeral ? YesNo.Yes : YesNo.No)),
+        new XAttribute("private", LibvirtXml.Word(Options.IsPrivate ? YesNo.Yes : YesNo.No)),
+        Options.Uuid is { } uuid ? new XElement("uuid", uuid.ToString("D")) : null,
+        Options.Description is { } description ? new XElement("description", description) : null,
+        new XElement("usage", new XAttribute("type", LibvirtXml.Word(Usage)), new XElement(ElementName(Usage), Name))));
 
     private static string ElementName(SecretUsage usage) => usage switch
     {
@@ -63,33 +68,34 @@ public sealed class SecretDefinition
         _ => "name",
     };
 
-    private static string YesNo(bool value) => value ? "yes" : "no";
-
-    // The pattern of absFilePath in libvirt's basictypes.rng; the path is the hypervisor's, so ours may not judge it.
     private static void RequireAbsolute(string path)
     {
-        bool windows = path.Length > 3 && char.IsAsciiLetter(path[0]) && path.AsSpan(1).StartsWith(@":\");
-        if (!windows && !(path.Length > 1 && path[0] == '/'))
+        if (!HostPath.IsAbsolute(path))
         {
             throw new InvalidInputException(ErrorIds.SecretDefinitionInvalid, $"The volume's path is '{path}', and must be absolute.");
         }
     }
 
-    // The pattern of objectName, there.
+    // The pattern of objectName in libvirt's basictypes.rng.
     private static void RequireObjectName(SecretUsage usage, string name)
     {
+        if (!Enum.IsDefined(usage))
+        {
+            throw new InvalidInputException(ErrorIds.SecretDefinitionInvalid, $"The usage {usage} is not one of libvirt's.");
+        }
+
         if (name.Length == 0 || name.AsSpan().IndexOfAny('/', '\n') >= 0)
         {
             throw new InvalidInputException(ErrorIds.SecretDefinitionInvalid,
-                $"The name of a {TypeName(usage)} secret is '{name}', and must be one line without a slash.");
+                $"The name of a {LibvirtXml.Word(usage)} secret is '{name}', and must be one line without a slash.");
         }
     }
 
-    private static string Characters(string field, string text)
+    private static void RequireCharacters(string field, string text)
     {
         try
         {
-            return XmlConvert.VerifyXmlChars(text);
+            XmlConvert.VerifyXmlChars(text);
         }
         catch (XmlException exception)
         {
