@@ -44,6 +44,12 @@ public abstract class LuksHeader
 
     private protected IBlockDevice Area { get; }
 
+    /// <summary>Proves the volume key.</summary>
+    internal abstract KeyProof Proof { get; }
+
+    /// <summary>LUKS2: bytes of each of the header's two copies; 0 in LUKS1.</summary>
+    internal virtual long CopyLength => 0;
+
     /// <summary>The version that the first <see cref="ProbeLength"/> bytes of a device announce; null where they announce none that is known.</summary>
     public static LuksVersion? Probe(ReadOnlySpan<byte> start)
     {
@@ -212,6 +218,22 @@ public abstract class LuksHeader
 
     /// <summary>LUKS2: writes a damaged copy of the header anew from the good one, as every change does first. False where there was nothing to do.</summary>
     public virtual ValueTask<bool> RepairAsync(CancellationToken cancellationToken) => ValueTask.FromResult(false);
+
+    /// <summary>The header with its key material as the medium has it; see <see cref="LuksHeaderBackup"/>.</summary>
+    internal abstract ValueTask<byte[]> CopyAsync(CancellationToken cancellationToken);
+
+    /// <summary>Destroys every key slot, those not in use as well, and the tokens: only the volume key itself opens the payload then.</summary>
+    /// <remarks>
+    /// (1) The header without slots, flush, read back; (2) random bytes over the key material, flushed pass by pass, the last one read
+    /// back. Once begun it is finished; after a crash it can be repeated. Copies elsewhere (backups, snapshots) are out of reach.
+    /// </remarks>
+    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.KeyMaterialNotErased"/>.</exception>
+    /// <exception cref="DeviceBusyException"><see cref="ErrorIds.LuksHeaderChanged"/>.</exception>
+    public abstract ValueTask<LuksErasure> EraseAsync(CancellationToken cancellationToken);
+
+    /// <summary>Finds out whether the header can become one of the other version, and writes nothing.</summary>
+    /// <exception cref="VmCryptException">The id of what stands against it, <c>Conversion…</c>.</exception>
+    public abstract ValueTask<LuksConversion> PlanConversionAsync(CancellationToken cancellationToken);
 
     // Null for what is not LUKS1: LUKS2, or something that may have a second copy behind a destroyed first one.
     private static async ValueTask<Luks1Header?> ReadLuks1Async(IBlockDevice area, CancellationToken cancellationToken)

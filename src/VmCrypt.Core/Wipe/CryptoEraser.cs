@@ -17,25 +17,16 @@ internal static class CryptoEraser
         DateTimeOffset started = clock.GetUtcNow();
         DiskLocation location = DiskLocation.Parse(path);
         var options = new DiskOpenOptions { Writable = true, HeadersOnly = true, HeaderPath = headerPath };
-        int active;
-        int overwritten = 0;
+        LuksErasure erasure;
         await using (DiskStack disk = await DiskStack.OpenAsync(location, options, cancellationToken))
         {
-            LuksHeader header = disk.RequireLuks();
-            KeySlotFacts[] slots = [.. header.Slots];
-            active = slots.Count(slot => slot.IsActive);
-            foreach (KeySlotFacts slot in slots)
-            {
-                // Once begun it is finished: a half-erased header protects nobody and serves nobody.
-                await header.RemoveSlotAsync(slot.Number, force: true, CancellationToken.None);
-                overwritten++;
-            }
+            erasure = await disk.RequireLuks().EraseAsync(cancellationToken);
         }
 
         await using DiskStack again = await DiskStack.OpenAsync(location, options, CancellationToken.None);
         LuksHeader erased = again.RequireLuks();
         return new KeyErasure(
-            erased.Version.ToString(), erased.Uuid, erased.Facts.Cipher, active, overwritten,
+            erased.Version.ToString(), erased.Uuid, erased.Facts.Cipher, erasure.SlotsDestroyed, erasure.SlotsOverwritten,
             erased.Slots.All(slot => !slot.IsActive), started, clock.GetUtcNow());
     }
 }

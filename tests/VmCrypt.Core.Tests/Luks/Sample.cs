@@ -37,6 +37,13 @@ internal static class Sample
         return await header.UnlockAsync(secret, slot, Token);
     }
 
+    /// <summary>Fails unless the passphrase opens the header, and finds that volume key.</summary>
+    public static async Task AssertOpensAsync(this LuksHeader header, string passphrase, VolumeKey key)
+    {
+        using VolumeKey opened = (await header.UnlockAsync(passphrase)).Key;
+        Assert.Equal(key.Span, opened.Span);
+    }
+
     public static async Task<int> AddAsync(this LuksHeader header, VolumeKey key, string passphrase, int? slot = null)
     {
         using SecretBuffer secret = Secret(passphrase);

@@ -6,16 +6,18 @@ using VmCrypt.Core.Errors;
 namespace VmCrypt.Core.Luks.Luks1;
 
 /// <summary>A valid LUKS1 header and the device that stores it.</summary>
-internal sealed class Luks1BoundHeader : LuksHeader
+internal sealed partial class Luks1BoundHeader : LuksHeader
 {
     private readonly Luks1Terms _terms;
     private readonly Luks1Writer _writer;
+    private readonly LuksPlacement _placement;
     private Luks1Header _header;
     private LuksFacts _facts;
 
-    private Luks1BoundHeader(IBlockDevice area, Luks1Header header, Luks1Terms terms)
+    private Luks1BoundHeader(IBlockDevice area, Luks1Header header, Luks1Terms terms, LuksPlacement placement)
         : base(area)
     {
+        _placement = placement;
         _header = header;
         _terms = terms;
         _writer = new Luks1Writer(area);
@@ -36,7 +38,7 @@ internal sealed class Luks1BoundHeader : LuksHeader
     public static Luks1BoundHeader Bind(IBlockDevice area, Luks1Header header, LuksPlacement placement)
     {
         Luks1Validator.Validate(header, area.Length, placement);
-        return new Luks1BoundHeader(area, header, Luks1Terms.Of(header));
+        return new Luks1BoundHeader(area, header, Luks1Terms.Of(header), placement);
     }
 
     private protected override async ValueTask<Unlocked> UnlockExactlyAsync(SecretBuffer passphrase, int? slot, CancellationToken cancellationToken)

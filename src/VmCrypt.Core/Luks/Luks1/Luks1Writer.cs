@@ -38,6 +38,14 @@ internal sealed class Luks1Writer(IBlockDevice area)
         await WriteEntryAsync(number, emptied);
     }
 
+    /// <summary>Writes the entries of all slots at once; they lie in two sectors.</summary>
+    public async ValueTask WriteEntriesAsync(Luks1Header header)
+    {
+        int start = Luks1Header.SlotOffset(0);
+        await area.WriteAsync(start, header.ToBytes().AsMemory(start), CancellationToken.None);
+        await area.FlushAsync(CancellationToken.None);
+    }
+
     private async ValueTask WriteStateAsync(int number, Luks1Slot slot)
     {
         await area.WriteAsync(Luks1Header.SlotOffset(number), Bytes(slot).AsMemory(0, sizeof(uint)), CancellationToken.None);

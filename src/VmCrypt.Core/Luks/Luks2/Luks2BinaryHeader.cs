@@ -73,10 +73,10 @@ internal sealed record Luks2BinaryHeader
         return [.. bytes];
     }
 
-    public static ImmutableArray<byte> UuidOf(Guid uuid)
+    public static ImmutableArray<byte> UuidOf(string uuid)
     {
         byte[] bytes = new byte[UuidLength];
-        LuksText.Write(bytes, uuid.ToString());
+        LuksText.Write(bytes, uuid);
         return [.. bytes];
     }
 
@@ -141,8 +141,13 @@ internal sealed record Luks2BinaryHeader
         writer.UInt64BigEndian((ulong)Offset);
     }
 
-    /// <summary>Fills in the checksum of a copy (both parts) whose checksum is zero.</summary>
-    public void Seal(Span<byte> copy) => Digest.Hash(RequireAlgorithm(), copy, copy.Slice(ChecksumOffset, ChecksumLength));
+    /// <summary>Fills in the checksum of a copy (both parts).</summary>
+    public void Seal(Span<byte> copy)
+    {
+        Span<byte> checksum = copy.Slice(ChecksumOffset, ChecksumLength);
+        checksum.Clear();
+        Digest.Hash(RequireAlgorithm(), copy, checksum);
+    }
 
     /// <summary>Checks the checksum of a copy; only the bytes of the digest count, as for cryptsetup.</summary>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Luks2ChecksumMismatch"/>.</exception>

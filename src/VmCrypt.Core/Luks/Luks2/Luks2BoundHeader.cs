@@ -9,12 +9,14 @@ namespace VmCrypt.Core.Luks.Luks2;
 internal sealed partial class Luks2BoundHeader : LuksHeader
 {
     private readonly Luks2Store _store;
+    private readonly LuksPlacement _placement;
     private Luks2Terms _terms;
     private LuksFacts _facts;
 
-    private Luks2BoundHeader(IBlockDevice area, Luks2Copies copies, Luks2Terms terms)
+    private Luks2BoundHeader(IBlockDevice area, Luks2Copies copies, Luks2Terms terms, LuksPlacement placement)
         : base(area)
     {
+        _placement = placement;
         _store = new Luks2Store(area, copies);
         _terms = terms;
         _facts = Describe(copies);
@@ -35,7 +37,7 @@ internal sealed partial class Luks2BoundHeader : LuksHeader
     {
         Luks2Terms terms = Luks2Terms.Of(copies.Current.Metadata);
         RequirePlace(terms.Payload, area, placement);
-        return new Luks2BoundHeader(area, copies, terms);
+        return new Luks2BoundHeader(area, copies, terms, placement);
     }
 
     public static LuksFacts Describe(Luks2Copies copies) => Luks2Facts.Of(copies.Current.Binary, copies.Current.Metadata, copies.Fault);

@@ -8,6 +8,31 @@ internal sealed class Luks2Edit(Luks2Metadata metadata)
 {
     private readonly JsonObject _tree = (JsonObject)metadata.Tree.DeepClone();
 
+    /// <summary>Metadata without key slots and tokens: one payload to the end of its device, whose key digest 0 proves.</summary>
+    public static Luks2Metadata Blank(LuksPayload payload, long headerSize, long keyslotsSize, Luks2Proof proof) => Luks2Metadata.Of(new JsonObject
+    {
+        ["keyslots"] = new JsonObject(),
+        ["tokens"] = new JsonObject(),
+        ["segments"] = new JsonObject
+        {
+            ["0"] = new JsonObject
+            {
+                ["type"] = Luks2Segment.CryptType,
+                ["offset"] = Luks2Words.TextOf(payload.Offset),
+                ["size"] = "dynamic",
+                ["iv_tweak"] = Luks2Words.TextOf(0),
+                ["encryption"] = payload.Cipher.ToString(),
+                ["sector_size"] = payload.SectorSize,
+            },
+        },
+        ["digests"] = new JsonObject { ["0"] = proof.ToJson(keyslots: [], segments: [0]) },
+        ["config"] = new JsonObject
+        {
+            ["json_size"] = Luks2Words.TextOf(headerSize - Luks2Layout.BinarySize),
+            ["keyslots_size"] = Luks2Words.TextOf(keyslotsSize),
+        },
+    });
+
     /// <summary>Adds a slot for a key that <paramref name="digest"/> proves.</summary>
     public Luks2Edit AddKeyslot(Luks2Slot slot, int digest)
     {

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
@@ -69,29 +68,12 @@ internal static class Luks2Formatter
         return (new Luks2Copy(Binary(options, geometry), metadata), slot, slot.Seal(key, passphrase, cancellationToken));
     }
 
-    private static Luks2Metadata Blank(LuksFormatOptions options, Luks2Geometry geometry, Luks2Proof proof) => Luks2Metadata.Of(new JsonObject
+    private static Luks2Metadata Blank(LuksFormatOptions options, Luks2Geometry geometry, Luks2Proof proof)
     {
-        ["keyslots"] = new JsonObject(),
-        ["tokens"] = new JsonObject(),
-        ["segments"] = new JsonObject
-        {
-            ["0"] = new JsonObject
-            {
-                ["type"] = Luks2Segment.CryptType,
-                ["offset"] = Luks2Words.TextOf(options.Placement == LuksPlacement.Detached ? 0 : geometry.HeaderLength),
-                ["size"] = "dynamic",
-                ["iv_tweak"] = Luks2Words.TextOf(0),
-                ["encryption"] = options.Cipher.ToString(),
-                ["sector_size"] = options.PayloadSectorSize,
-            },
-        },
-        ["digests"] = new JsonObject { ["0"] = proof.ToJson(keyslots: [], segments: [0]) },
-        ["config"] = new JsonObject
-        {
-            ["json_size"] = Luks2Words.TextOf(geometry.MetadataSize - Luks2Layout.BinarySize),
-            ["keyslots_size"] = Luks2Words.TextOf(geometry.KeyslotsSize),
-        },
-    });
+        long offset = options.Placement == LuksPlacement.Detached ? 0 : geometry.HeaderLength;
+        var payload = new LuksPayload(options.Cipher, options.KeySize, offset, options.PayloadSectorSize, IvOffset: 0);
+        return Luks2Edit.Blank(payload, geometry.MetadataSize, geometry.KeyslotsSize, proof);
+    }
 
     private static Luks2BinaryHeader Binary(LuksFormatOptions options, Luks2Geometry geometry) => new()
     {
@@ -101,7 +83,7 @@ internal static class Luks2Formatter
         Label = Luks2BinaryHeader.LabelOf(options.Label ?? string.Empty),
         ChecksumAlgorithm = "sha256",
         Salt = Luks2BinaryHeader.FreshSalt(),
-        Uuid = Luks2BinaryHeader.UuidOf(options.Uuid ?? Guid.NewGuid()),
+        Uuid = Luks2BinaryHeader.UuidOf((options.Uuid ?? Guid.NewGuid()).ToString()),
         Subsystem = Luks2BinaryHeader.LabelOf(options.Subsystem ?? string.Empty),
     };
 
