@@ -31,4 +31,7 @@ public sealed record DiskOpenOptions
 
     /// <summary>Do not open backing and data files at all; enough for facts and key slots, not for the disk's bytes.</summary>
     internal bool HeadersOnly { get; init; }
+
+    /// <summary>Keep cryptsetup from changing the LUKS header while the stack is open; changes of the header do so in any case.</summary>
+    internal bool HoldHeader { get; init; }
 }

@@ -1,4 +1,5 @@
 using VmCrypt.Core.Block;
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Luks;
@@ -13,8 +14,13 @@ namespace VmCrypt.Core.Stack;
 public sealed class DiskStack : IAsyncDisposable
 {
     private readonly StackImage _active;
+    private readonly HeaderLock? _lock;
 
-    private DiskStack(StackImage active) => _active = active;
+    private DiskStack(StackImage active, HeaderLock? headerLock)
+    {
+        _active = active;
+        _lock = headerLock;
+    }
 
     public DiskLocation Location => _active.Location;
 
@@ -36,6 +42,14 @@ public sealed class DiskStack : IAsyncDisposable
 
     internal StackImage Active => _active;
 
+    /// <summary>Where <see cref="Luks"/> stands in relation to its payload.</summary>
+    internal LuksPlacement LuksPlacement => Placement switch
+    {
+        EncryptionPlacement.Inside => LuksPlacement.Embedded,
+        EncryptionPlacement.Detached => LuksPlacement.Detached,
+        _ => LuksPlacement.Attached,
+    };
+
     /// <summary>Opens the headers of every image of the disk.</summary>
     /// <exception cref="MissingException">A file does not exist.</exception>
     /// <exception cref="InvalidImageException">A header is damaged.</exception>
@@ -53,7 +67,16 @@ public sealed class DiskStack : IAsyncDisposable
             throw new InvalidInputException(ErrorIds.InvalidParameter, "An internal snapshot is what the disk was; it can be read, not written.");
         }
 
-        return new DiskStack(await new StackOpener(options).OpenAsync(location, cancellationToken));
+        HeaderLock? headerLock = await LockHeaderAsync(location, options, cancellationToken);
+        try
+        {
+            return new DiskStack(await new StackOpener(options).OpenAsync(location, cancellationToken), headerLock);
+        }
+        catch
+        {
+            headerLock?.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Joins the layers and returns the plain disk, which the stack owns. A failed try changes nothing and may be repeated.</summary>
@@ -109,5 +132,18 @@ public sealed class DiskStack : IAsyncDisposable
     /// <inheritdoc cref="StackImage.DiskSize"/>
     public long DiskSize => _active.DiskSize;
 
-    public ValueTask DisposeAsync() => _active.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _active.DisposeAsync();
+        _lock?.Dispose();
+    }
+
+    // Taken before the header is read, so that what is changed is what was read.
+    private static ValueTask<HeaderLock?> LockHeaderAsync(DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        string holder = options.HeaderPath ?? location.Text;
+        return options is { HeadersOnly: true, Writable: true } or { HoldHeader: true } && !DiskLocation.IsNbdUri(holder)
+            ? HeaderLock.TakeAsync(holder, options.Writable, cancellationToken)
+            : ValueTask.FromResult<HeaderLock?>(null);
+    }
 }

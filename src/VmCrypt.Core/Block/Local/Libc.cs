@@ -17,6 +17,7 @@ internal static partial class Libc
         ReadWrite = 2,
         Create = 0x40,
         Exclusive = 0x80,
+        NoFollow = 0x20000,
         NonBlocking = 0x800,
         CloseOnExec = 0x80000,
     }
@@ -66,6 +67,21 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     public static partial int Control(SafeFileHandle file, StatusCommand command, nint flags);
+
+    /// <summary>A lock of the open file as a whole, which knows nothing of locked ranges, save on network file systems.</summary>
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    public static partial int Lock(SafeFileHandle file, WholeLock operation);
+
+    /// <summary>flock: the kind of lock, and not to wait for it.</summary>
+    [Flags]
+    public enum WholeLock
+    {
+        None = 0,
+        Shared = 1,
+        Exclusive = 2,
+        DoNotWait = 4,
+        Release = 8,
+    }
 
     [LibraryImport("libc", EntryPoint = "posix_fadvise")]
     public static partial int Advise(SafeFileHandle file, long offset, long count, Advice advice);

@@ -1,0 +1,29 @@
+using VmCrypt.Core.Block.Local;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Core.Keys;
+
+/// <summary>A volume key as a file: the raw bytes and nothing else, as cryptsetup's --volume-key-file writes and reads it.</summary>
+public static class VolumeKeyFile
+{
+    /// <summary>Writes the volume key to a new file that only its owner can read, and returns its length in bytes.</summary>
+    /// <param name="passphrase">Opens the image; borrowed.</param>
+    /// <param name="slot">The only slot to try; null tries all.</param>
+    /// <param name="path">A file that does not exist yet. It opens the image without any passphrase, and whatever becomes of the key slots.</param>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.FileExists"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    public static async ValueTask<int> ExportAsync(
+        DiskLocation location, DiskOpenOptions options, SecretBuffer passphrase, int? slot, string path, CancellationToken cancellationToken)
+    {
+        await using DiskStack disk = await DiskStack.OpenAsync(location, options with { HeadersOnly = true }, cancellationToken);
+        using VolumeKey key = (await disk.RequireLuks().UnlockAsync(passphrase, slot, cancellationToken)).Key;
+        using SecretBuffer raw = key.Export();
+        await using PendingFile file = await PendingFile.CreateAsync(path, new FileCreateOptions { Length = raw.Length }, replace: false, cancellationToken);
+        await file.Device.WriteAsync(0, raw.Memory, cancellationToken);
+        await file.CommitAsync(cancellationToken);
+        return raw.Length;
+    }
+}
