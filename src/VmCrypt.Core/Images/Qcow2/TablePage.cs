@@ -6,6 +6,12 @@ internal enum TableKind
 {
     L2,
     Refcounts,
+
+    /// <summary>Of VHDX and VHD: where blocks lie.</summary>
+    Blocks,
+
+    /// <summary>Of VHDX and VHD: which sectors of a block are there.</summary>
+    SectorBitmap,
 }
 
 /// <summary>A piece of an L2 table or refcount block in memory.</summary>

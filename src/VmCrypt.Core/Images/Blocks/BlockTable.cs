@@ -1,0 +1,85 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Images.Qcow2;
+
+namespace VmCrypt.Core.Images.Blocks;
+
+/// <summary>The tables of a disk that is cut into large blocks, each with a place in the file or none: what VHDX and VHD share.</summary>
+/// <remarks>
+/// Finding is free to all. Whatever changes tables is called under <see cref="Lock"/>, and changes them in memory only:
+/// <see cref="BlockFlusher"/> brings them to disk. Who uses a place that was found does so within a visit of <see cref="Grace"/>.
+/// </remarks>
+internal abstract class BlockTable(IBlockDevice file, int blockSize, int sectorSize, int pageSize, int cacheBytes) : IDisposable
+{
+    public IBlockDevice File => file;
+
+    /// <summary>Bytes, a power of two.</summary>
+    public int BlockSize => blockSize;
+
+    /// <summary>Bytes of the sectors that a partial block is made of.</summary>
+    public int SectorSize => sectorSize;
+
+    /// <summary>Bytes of the disk.</summary>
+    public abstract long DiskSize { get; }
+
+    /// <summary>Blocks never lose their places: the disk is of the fixed kind.</summary>
+    public abstract bool KeepsBlocks { get; }
+
+    /// <summary>What says that all of a block is zero; null where the format cannot.</summary>
+    public abstract BlockKind? Zeroed { get; }
+
+    /// <summary>What says that nobody needs a block's content any more; null where the format cannot without showing the parent's.</summary>
+    public abstract BlockKind? Trimmed { get; }
+
+    public MetadataCache Cache { get; } = new(file, pageSize, cacheBytes);
+
+    public MetadataLock Lock { get; } = new();
+
+    public GracePeriod Grace { get; } = new();
+
+    public BlockSpace Space { get; } = new();
+
+    public long BlockCount => (DiskSize / blockSize) + (DiskSize % blockSize == 0 ? 0 : 1);
+
+    /// <summary>Bytes of the block that the disk has: all, save in the last one.</summary>
+    public int UsedBytes(long block) => (int)Math.Min(blockSize, DiskSize - (block * blockSize));
+
+    public abstract ValueTask<BlockEntry> FindAsync(long block, CancellationToken cancellationToken);
+
+    /// <summary>How many blocks from this one on are absent (or zero) as it is, 1 to <paramref name="most"/>; may stop early.</summary>
+    public abstract ValueTask<long> CountAlikeAsync(long block, long most, CancellationToken cancellationToken);
+
+    /// <summary>The sectors of a partial block from <paramref name="range"/>'s first on that are alike; may stop early.</summary>
+    public abstract ValueTask<SectorRun> FindSectorsAsync(long block, BlockEntry entry, SectorRange range, CancellationToken cancellationToken);
+
+    /// <summary>Gives the block a place whose bytes are written; only the sectors of <paramref name="present"/> count, or all if it is null.</summary>
+    public abstract ValueTask StoreAsync(long block, long place, SectorRange? present, CancellationToken cancellationToken);
+
+    /// <summary>Adds written sectors of a partial block, if it still has that place.</summary>
+    public abstract ValueTask MarkAsync(long block, long place, SectorRange present, CancellationToken cancellationToken);
+
+    /// <summary>Takes the block's place away; what it says then is <see cref="Zeroed"/> or <see cref="Trimmed"/>.</summary>
+    public abstract ValueTask EmptyAsync(long block, BlockKind kind, CancellationToken cancellationToken);
+
+    /// <summary>Moves the block's data to <paramref name="place"/>, where they have been copied.</summary>
+    public abstract ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken);
+
+    /// <summary>Makes the file longer by a block and returns its place, which reads as zeros.</summary>
+    public abstract ValueTask<long> GrowAsync(CancellationToken cancellationToken);
+
+    /// <summary>Flushes the data that were written before, then brings table pages to disk, safe against a crash after any write.</summary>
+    public abstract ValueTask PersistAsync(List<(TablePage Page, MetadataWrite Write)> pages, CancellationToken cancellationToken);
+
+    /// <summary>Makes a place that nobody uses read as zeros.</summary>
+    public virtual async ValueTask ClearAsync(long place, CancellationToken cancellationToken)
+    {
+        // The last block of a disk need not be there in full.
+        if (file.Length < place + blockSize && file.Traits.CanResize)
+        {
+            await file.SetLengthAsync(place + blockSize, cancellationToken);
+        }
+
+        await file.ZeroAsync(place, Math.Min(blockSize, file.Length - place), ZeroFlags.None, cancellationToken);
+    }
+
+    public void Dispose() => Lock.Dispose();
+}
