@@ -34,6 +34,31 @@ Describe 'New-EncryptedImage' {
         $LASTEXITCODE | Should -Be 0
     }
 
+    It 'makes LUKS2 that cryptsetup opens, and says who cannot' -Skip:(-not $hasCryptsetup) {
+        $image = New-EncryptedImage $TestDrive/new.luks 4MB -Format Raw -LuksVersion Luks2 -Label backup -Subsystem vm -SectorSize 512 -MetadataSize 32KB `
+            -KeyslotsSize 1MB -Kdf Argon2i -Iterations 4 -Memory 32KB -Parallel 1 -Passphrase $first -WarningVariable said -WarningAction SilentlyContinue
+        $said | Should -Match 'QEMU and libvirt cannot open LUKS2'
+        $image.Luks.Version | Should -Be 'Luks2'
+        Set-Content $TestDrive/key first -NoNewline
+        /usr/sbin/cryptsetup open --test-passphrase --key-file $TestDrive/key $image.Path
+        $LASTEXITCODE | Should -Be 0
+        $dump = (/usr/sbin/cryptsetup luksDump $image.Path) -join "`n"
+        $dump | Should -Match 'Label:\s+backup'
+        $dump | Should -Match 'Subsystem:\s+vm'
+        $dump | Should -Match 'Metadata area:\s+32768'
+        $dump | Should -Match 'Keyslots area:\s+1048576'
+        $dump | Should -Match 'PBKDF:\s+argon2i\b'
+        $dump | Should -Match 'sector: 512'
+    }
+
+    It 'puts LUKS2 over qcow2, beside it, and never inside' {
+        $luks2 = @{ LuksVersion = 'Luks2'; KeyslotsSize = 1MB; Passphrase = $first; WarningAction = 'Ignore' }
+        (New-EncryptedImage $TestDrive/over.qcow2 4MB -Over @luks2 @cheap).Encryption | Should -Be 'Over'
+        (New-EncryptedImage $TestDrive/beside.qcow2 4MB -DetachedHeader $TestDrive/beside.luks @luks2 @cheap).Encryption | Should -Be 'Detached'
+        { New-EncryptedImage $TestDrive/inside.qcow2 4MB @luks2 @cheap -ErrorAction Stop } |
+            Should -Throw -ErrorId 'LuksVersionUnsupported,*.NewEncryptedImageCommand'
+    }
+
     It 'keeps the header apart' {
         $image = New-EncryptedImage $TestDrive/payload.img 4MB -Format Raw -DetachedHeader $TestDrive/header -Passphrase $first @cheap
         $image.Encryption | Should -Be 'Detached'
@@ -91,6 +116,9 @@ Describe 'New-EncryptedImage' {
         @{ Name = 'a cipher that cannot be'; With = @{ Size = 4MB; Cipher = 'cast5-xts-plain64' }; Id = 'CipherUnsupported' }
         @{ Name = 'a key size that the cipher lacks'; With = @{ Size = 4MB; KeySize = 100 }; Id = 'KeySizeInvalid' }
         @{ Name = 'two costs'; With = @{ Size = 4MB; Iterations = 1000; IterTime = 10 }; Id = 'InvalidParameter' }
+        @{ Name = 'Argon2 in LUKS1'; With = @{ Size = 4MB; Kdf = 'Argon2id' }; Id = 'KdfCostInvalid' }
+        @{ Name = 'memory for PBKDF2'; With = @{ Size = 4MB; Kdf = 'Pbkdf2'; Memory = 1MB; Iterations = 1000 }; Id = 'InvalidParameter' }
+        @{ Name = 'a label in LUKS1'; With = @{ Size = 4MB; Label = 'x' }; Id = 'InvalidParameter' }
         @{ Name = 'clusters of a raw image'; With = @{ Size = 4MB; Format = 'Raw'; ClusterSize = 65536 }; Id = 'InvalidParameter' }
         @{ Name = 'a backing file without its format'; With = @{ Size = 4MB; BackingFile = 'x' }; Id = 'InvalidParameter' }
     ) {

@@ -25,7 +25,7 @@ internal sealed class ArgumentBinder
         BindPositional(arguments.Positional);
         foreach ((CommandParameter parameter, IReadOnlyList<string> texts) in _bound)
         {
-            parameter.Property.SetValue(target, ArgumentConverter.Convert(parameter, texts));
+            parameter.SetValue(target, ArgumentConverter.Convert(parameter, texts));
         }
     }
 
@@ -49,7 +49,7 @@ internal sealed class ArgumentBinder
     {
         foreach ((CommandParameter parameter, object? value) in _defaults)
         {
-            parameter.Property.SetValue(_target, value);
+            parameter.SetValue(_target, value);
         }
 
         HashSet<CommandParameter> bound = [.. _bound.Keys];
@@ -57,8 +57,8 @@ internal sealed class ArgumentBinder
         {
             if (record.ValueFor(parameter) is { } texts)
             {
-                _defaults.TryAdd(parameter, parameter.Property.GetValue(_target));
-                parameter.Property.SetValue(_target, ArgumentConverter.Convert(parameter, texts));
+                _defaults.TryAdd(parameter, parameter.GetValue(_target));
+                parameter.SetValue(_target, ArgumentConverter.Convert(parameter, texts));
                 bound.Add(parameter);
             }
         }

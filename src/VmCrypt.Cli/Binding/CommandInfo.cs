@@ -12,7 +12,7 @@ internal sealed class CommandInfo
     {
         Type = type;
         Cmdlet = cmdlet;
-        Parameters = CommandParameter.Of(type);
+        Parameters = [.. CommandParameter.Of(type), .. SharedParameters(type)];
         string[] sets = [.. Parameters.SelectMany(parameter => parameter.Declarations).Select(declaration => declaration.ParameterSetName)
             .Where(set => set != ParameterAttribute.AllParameterSets).Distinct()];
         ParameterSets = sets.Length > 0 ? sets : [ParameterAttribute.AllParameterSets];
@@ -44,4 +44,11 @@ internal sealed class CommandInfo
         ?? throw new InvalidInputException(ErrorIds.CommandNotFound, $"There is no command '{name}'; run vmcrypt -Help for a list.");
 
     public VmCryptCmdlet Create() => (VmCryptCmdlet)Activator.CreateInstance(Type)!;
+
+    // Which group of parameters a command shares with others, only one that is there can tell.
+    private static IReadOnlyList<CommandParameter> SharedParameters(Type type)
+    {
+        using var command = typeof(IDynamicParameters).IsAssignableFrom(type) ? (IDisposable)Activator.CreateInstance(type)! : null;
+        return command is IDynamicParameters sharing ? CommandParameter.Of(sharing.GetDynamicParameters().GetType()) : [];
+    }
 }

@@ -36,6 +36,11 @@ internal sealed class CommandParameter
 
     public IReadOnlyList<ParameterAttribute> Declarations => _declarations;
 
+    /// <summary>Sets the value on a command, or on that object of it which declares the parameter.</summary>
+    public void SetValue(object command, object? value) => Property.SetValue(OwnerIn(command), value);
+
+    public object? GetValue(object command) => Property.GetValue(OwnerIn(command));
+
     /// <summary>The parameters that a class declares, in its order.</summary>
     public static IReadOnlyList<CommandParameter> Of(Type type) =>
         [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
@@ -52,6 +57,10 @@ internal sealed class CommandParameter
     public bool BeginsWith(string prefix) =>
         Name.StartsWith(prefix, StringComparison.OrdinalIgnoreCase)
         || Aliases.Any(alias => alias.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
+
+    private object OwnerIn(object command) => Property.DeclaringType!.IsInstanceOfType(command)
+        ? command
+        : ((IDynamicParameters)command).GetDynamicParameters();
 
     private static Type Unwrap(Type type) => Nullable.GetUnderlyingType(type) ?? type;
 }

@@ -20,7 +20,7 @@ internal sealed class CommonParameters
         {
             if (arguments.Named.TryGetValue(parameter, out IReadOnlyList<string>? texts))
             {
-                parameter.Property.SetValue(common, ArgumentConverter.Convert(parameter, texts));
+                parameter.SetValue(common, ArgumentConverter.Convert(parameter, texts));
             }
         }
 

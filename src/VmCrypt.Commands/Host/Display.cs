@@ -11,15 +11,23 @@ public static class Display
 
     public static string? Bits(long? bits) => bits is null ? null : $"{bits} bits";
 
+    public static string? Memory(long kibibytes) => kibibytes > 0 ? ByteSize.Format(kibibytes * 1024) : null;
+
     public static string Numbers(int[] numbers) => string.Join(", ", numbers);
 
-    public static string? Header(LuksFacts? luks) => luks is null
-        ? null
-        : $"{luks.Version.ToString().ToUpperInvariant()}, {luks.Hash}, payload at {luks.PayloadOffset}, UUID {luks.Uuid}";
+    /// <summary>The header in a line; what only LUKS2 has in lines of its own, where there is something to say.</summary>
+    public static string? Header(LuksFacts? luks) => luks is null ? null : Lines(
+    [
+        $"{luks.Version.ToString().ToUpperInvariant()}, {luks.Hash}, payload at {luks.PayloadOffset} in sectors of {luks.SectorSize}, UUID {luks.Uuid}",
+        .. Named("label", luks.Label),
+        .. Named("subsystem", luks.Subsystem),
+        .. Named("flags", string.Join(", ", luks.Flags)),
+        .. Named("requires", string.Join(", ", luks.Requirements)),
+        .. Named("damaged copy:", luks.DamagedCopy?.Message),
+    ]);
 
     public static string? Slots(LuksFacts? luks) =>
-        luks is null ? null : Lines(luks.Slots.Where(slot => slot.IsActive).Select(slot =>
-            $"{slot.Number}: {slot.Kdf} {slot.Hash}, {slot.Iterations} iterations" + (slot.MemoryKiB > 0 ? $", {ByteSize.Format(slot.MemoryKiB * 1024)}" : string.Empty)));
+        luks is null ? null : Lines(luks.Slots.Where(slot => slot.IsActive).Select(slot => string.Join(", ", SlotParts(slot, luks))));
 
     public static string? Container(Qcow2Facts? qcow2) => qcow2 is null
         ? null
@@ -47,6 +55,33 @@ public static class Display
     public static string? Weaknesses(IReadOnlyList<Weakness> weaknesses) => Lines(weaknesses.Select(weakness => weakness.Message));
 
     public static string? Reason(Exception? exception) => exception?.Message;
+
+    private static IEnumerable<string> SlotParts(KeySlotFacts slot, LuksFacts luks)
+    {
+        yield return $"{slot.Number}: {slot.Kdf} {slot.Hash}";
+        yield return $"{slot.Iterations} {(slot.MemoryKiB > 0 ? "passes" : "iterations")}";
+        if (slot.MemoryKiB > 0)
+        {
+            yield return $"{Memory(slot.MemoryKiB)} in {slot.Parallelism} {(slot.Parallelism == 1 ? "lane" : "lanes")}";
+        }
+
+        if (slot.Priority != KeySlotPriority.Normal)
+        {
+            yield return slot.Priority == KeySlotPriority.Prefer ? "preferred" : "ignored unless named";
+        }
+
+        if (!slot.IsBound)
+        {
+            yield return "a key of its own";
+        }
+
+        foreach (KeyTokenFacts token in luks.Tokens.Where(token => slot.Tokens.Contains(token.Number)))
+        {
+            yield return $"token {token.Number} ({token.Type})";
+        }
+    }
+
+    private static IEnumerable<string> Named(string name, string? text) => string.IsNullOrEmpty(text) ? [] : [$"{name} {text}"];
 
     private static string? Lines(IEnumerable<string> lines) => string.Join('\n', lines) is { Length: > 0 } text ? text : null;
 }

@@ -3,6 +3,7 @@ using System.Security;
 using System.Text.Unicode;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Host;
 
@@ -10,6 +11,7 @@ namespace VmCrypt.Commands.Host;
 public abstract class SecretCmdlet : ImageCmdlet
 {
     private SecretBuffer? _secret;
+    private SecretBuffer? _volumeKey;
     private bool _read;
 
     [Parameter]
@@ -32,6 +34,11 @@ public abstract class SecretCmdlet : ImageCmdlet
     [Parameter]
     public PSCredential? Credential { get; set; }
 
+    /// <summary>The raw volume key, which needs no key slot.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? VolumeKeyFile { get; set; }
+
     /// <summary>The secret that the user gave, lent out until the command is disposed; null for none.</summary>
     private protected SecretBuffer? GivenSecret()
     {
@@ -49,8 +56,24 @@ public abstract class SecretCmdlet : ImageCmdlet
         return _secret;
     }
 
-    /// <summary>The secret that opens an existing disk: given, or asked for once. Lent out like <see cref="GivenSecret"/>.</summary>
-    private protected SecretBuffer RequireSecret() => GivenSecret() ?? (_secret = Ask("Passphrase"));
+    /// <summary>The raw volume key that the user gave, lent out until the command is disposed; null for none.</summary>
+    private protected SecretBuffer? GivenVolumeKey() =>
+        VolumeKeyFile is null ? null : _volumeKey ??= new KeyFile(Shell.ResolveNewPath(VolumeKeyFile), Offset: 0, Size: null).Read();
+
+    /// <summary>What the user gave to open an existing disk, owned by the caller; null for nothing.</summary>
+    /// <param name="slot">The only slot to try.</param>
+    private protected DiskKeys? GivenKeys(int? slot = null) => (GivenSecret(), GivenVolumeKey()) switch
+    {
+        ({ } secret, null) => new DiskKeys(secret.Copy()) { Slot = slot },
+        (null, { } volumeKey) => new DiskKeys { VolumeKey = volumeKey.Copy(), Slot = slot },
+        (null, null) => null,
+        _ => throw SecretSource.Ambiguous(),
+    };
+
+    /// <summary>What opens an existing disk: given, or asked for once. Owned by the caller.</summary>
+    /// <param name="slot">The only slot to try.</param>
+    private protected DiskKeys RequireKeys(int? slot = null) =>
+        GivenKeys(slot) ?? new DiskKeys((_secret = Ask("Passphrase")).Copy()) { Slot = slot };
 
     /// <summary>A secret that is to be set: given, or asked for twice; owned by the caller.</summary>
     private protected SecretBuffer RequireNewSecret(SecretBuffer? given, string prompt)
@@ -73,6 +96,7 @@ public abstract class SecretCmdlet : ImageCmdlet
     protected override void Dispose(bool disposing)
     {
         _secret?.Dispose();
+        _volumeKey?.Dispose();
         base.Dispose(disposing);
     }
 

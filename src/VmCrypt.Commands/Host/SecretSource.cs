@@ -25,11 +25,14 @@ internal sealed class SecretSource
         object?[] given = [Passphrase, KeyFile, Credential];
         if (given.Count(source => source is not null) > 1)
         {
-            throw new InvalidInputException(ErrorIds.SecretAmbiguous, "Give one of a passphrase, a key file and a credential, not several.");
+            throw Ambiguous();
         }
 
         return KeyFile?.Read() ?? ((Passphrase ?? Credential?.Password) is { } text ? Utf8Of(text) : null);
     }
+
+    public static InvalidInputException Ambiguous() =>
+        new(ErrorIds.SecretAmbiguous, "Give one of a passphrase, a key file, a credential, a volume key and a token, not several.");
 
     /// <summary>The text as UTF-8, without a managed string on the way.</summary>
     public static SecretBuffer Utf8Of(SecureString text)

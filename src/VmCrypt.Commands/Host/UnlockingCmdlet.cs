@@ -27,11 +27,15 @@ public abstract class UnlockingCmdlet : SecretCmdlet
 
     /// <summary>The user wants a token to open the disk.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.SecretAmbiguous"/>.</exception>
-    private protected bool ByToken => !(Token is not null || AnyToken)
-        ? false
-        : (Token is not null && AnyToken) || GivenSecret() is not null
-            ? throw new InvalidInputException(ErrorIds.SecretAmbiguous, "Give one of a passphrase, a key file, a credential, -Token and -AnyToken, not several.")
-            : true;
+    private protected bool ByToken
+    {
+        get
+        {
+            bool wanted = Token is not null || AnyToken;
+            bool others = (Token is not null && AnyToken) || GivenSecret() is not null || VolumeKeyFile is not null;
+            return wanted && others ? throw SecretSource.Ambiguous() : wanted;
+        }
+    }
 
     /// <summary>What opens the key slots of one image: the secret that was given or is asked for, or what a token gives. The caller disposes it.</summary>
     /// <param name="slot">The only slot to try.</param>
@@ -39,7 +43,7 @@ public abstract class UnlockingCmdlet : SecretCmdlet
     {
         if (!ByToken)
         {
-            return new DiskKeys(RequireSecret().Copy()) { Slot = slot };
+            return RequireKeys(slot);
         }
 
         DiskOpenOptions options = OpenOptions;
@@ -77,7 +81,7 @@ public abstract class UnlockingCmdlet : SecretCmdlet
         bool ask = stack.NeedsKey && layers is null;
         DiskKeys keys = ByToken
             ? Run(token => TokenUnlock.ByTokenAsync(stack.RequireLuks(), Token, slot, TokenPatience, token))
-            : new DiskKeys((ask ? RequireSecret() : GivenSecret())?.Copy()) { Slot = slot };
+            : (ask ? RequireKeys(slot) : GivenKeys(slot)) ?? new DiskKeys { Slot = slot };
         foreach (DictionaryEntry layer in layers ?? [])
         {
             object? value = layer.Value is PSObject wrapped ? wrapped.BaseObject : layer.Value;

@@ -4,10 +4,7 @@ using VmCrypt.Commands.Host;
 using VmCrypt.Commands.Keys;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Conversion;
-using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Images;
-using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
@@ -15,8 +12,10 @@ namespace VmCrypt.Commands.Images;
 /// <summary>Copies disks between formats, plain and encrypted, in any direction.</summary>
 [Cmdlet(VerbsData.Convert, "Image", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(ImageDescription))]
-public sealed class ConvertImageCommand : RekeyCmdlet
+public sealed class ConvertImageCommand : RekeyCmdlet, IDynamicParameters
 {
+    private readonly NewDiskParameters _disk = new();
+
     [Parameter(Mandatory = true, Position = 1)]
     [ValidateNotNullOrEmpty]
     public string Destination { get; set; } = string.Empty;
@@ -32,24 +31,6 @@ public sealed class ConvertImageCommand : RekeyCmdlet
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? DestinationHeader { get; set; }
-
-    [Parameter]
-    public string? Cipher { get; set; }
-
-    /// <summary>Bits.</summary>
-    [Parameter]
-    public int? KeySize { get; set; }
-
-    [Parameter]
-    public HashKind? Hash { get; set; }
-
-    /// <summary>Bytes.</summary>
-    [Parameter]
-    [ByteSize]
-    public int? ClusterSize { get; set; }
-
-    [Parameter]
-    public Preallocation Preallocation { get; set; }
 
     /// <summary>Id or name of an internal snapshot to copy.</summary>
     [Parameter]
@@ -75,13 +56,15 @@ public sealed class ConvertImageCommand : RekeyCmdlet
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    public object GetDynamicParameters() => _disk;
+
     private protected override void Begin()
     {
-        object?[] ofEncryption = [NewPassphrase, NewKeyFile, DestinationHeader, Cipher, KeySize, Hash, IterTime, Iterations];
-        if (Plain && Array.Exists(ofEncryption, given => given is not null))
+        bool secret = (NewPassphrase ?? (object?)NewKeyFile ?? DestinationHeader) is not null;
+        if (Plain && (secret || _disk.NamesEncryption))
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter,
-                "-Plain makes an image without encryption, so it does not go with a new secret, a header, a cipher, key size, hash or cost.");
+                "-Plain makes an image without encryption, so it does not go with a new secret, a header, or anything that describes one.");
         }
     }
 
@@ -95,8 +78,9 @@ public sealed class ConvertImageCommand : RekeyCmdlet
 
         DiskOpenOptions opening = OpenOptions with { Snapshot = Snapshot, References = References.With(AllowedFolder, Shell) };
         using UnlockedDisk source = Unlock(location, opening, LayerPassphrase, slot: null);
+        NewDisk plan = _disk.Plan(source.Device.Length, DestinationFormat, Plain ? null : _disk.Encryption());
+        NewImages.WarnOfReaders(plan, Shell);
         SecretBuffer? passphrase = Plain ? null : RequireNewSecret();
-        NewDisk plan = Plan(source.Device.Length);
         var target = new DiskTarget
         {
             Location = destination,
@@ -109,20 +93,6 @@ public sealed class ConvertImageCommand : RekeyCmdlet
 
         Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(destination, NewImages.OpenOptions(target, plan), token)));
     }
-
-    private NewDisk Plan(long size) => new()
-    {
-        Size = size,
-        Format = DestinationFormat,
-        Encryption = Plain ? null : Encryptions.Of(Cipher, KeySize, Hash, Cost),
-        Preallocation = Preallocation,
-        Qcow2 = (DestinationFormat, ClusterSize) switch
-        {
-            (ImageFormat.Qcow2, { } bytes) => new Qcow2CreateOptions { Size = size, ClusterSize = bytes },
-            (_, null) => null,
-            _ => throw new InvalidInputException(ErrorIds.InvalidParameter, "Only a qcow2 image has clusters."),
-        },
-    };
 
     /// <summary>Several images go into a folder, each under its own name.</summary>
     private DiskLocation DestinationOf(DiskLocation source)

@@ -1,12 +1,7 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
-using VmCrypt.Commands.Keys;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Images;
-using VmCrypt.Core.Images.Qcow2;
-using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
@@ -14,8 +9,9 @@ namespace VmCrypt.Commands.Images;
 /// <summary>Makes encrypted disks.</summary>
 [Cmdlet(VerbsCommon.New, "EncryptedImage", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(ImageDescription))]
-public sealed class NewEncryptedImageCommand : SecretCmdlet
+public sealed class NewEncryptedImageCommand : SecretCmdlet, IDynamicParameters
 {
+    private readonly NewDiskParameters _disk = new();
     private SecretBuffer? _newSecret;
 
     /// <summary>Bytes; the backing image's where there is one and this is null.</summary>
@@ -24,33 +20,6 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet
     [ByteSize]
     [ValidateRange(1L, long.MaxValue)]
     public long? Size { get; set; }
-
-    [Parameter]
-    public string? Cipher { get; set; }
-
-    /// <summary>Bits.</summary>
-    [Parameter]
-    public int? KeySize { get; set; }
-
-    [Parameter]
-    public HashKind? Hash { get; set; }
-
-    /// <summary>Milliseconds.</summary>
-    [Parameter]
-    [ValidateRange(1, 600_000)]
-    public int? IterTime { get; set; }
-
-    [Parameter]
-    [ValidateRange(KdfCost.MinIterations, KdfCost.MaxIterations)]
-    public long? Iterations { get; set; }
-
-    /// <summary>Bytes.</summary>
-    [Parameter]
-    [ByteSize]
-    public int? ClusterSize { get; set; }
-
-    [Parameter]
-    public Preallocation Preallocation { get; set; }
 
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -62,6 +31,8 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    public object GetDynamicParameters() => _disk;
+
     private protected override IReadOnlyList<string> Resolve(string path) => [Shell.ResolveNewPath(path)];
 
     private protected override void ProcessImage(DiskLocation location)
@@ -72,6 +43,7 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet
             return;
         }
 
+        NewImages.WarnOfReaders(plan, Shell);
         _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase");
         var target = new DiskTarget { Location = location, HeaderPath = OpenOptions.HeaderPath, Replace = Force };
         Run(token => DiskFile.CreateAsync(target, plan, _newSecret, fill: null, token));
@@ -87,9 +59,9 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet
     private NewDisk Plan(DiskLocation location)
     {
         ImageFormat format = Format ?? ImageFormat.Qcow2;
-        if (format != ImageFormat.Qcow2 && (ClusterSize ?? (object?)BackingFile) is not null)
+        if (format != ImageFormat.Qcow2 && BackingFile is not null)
         {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, "Only a qcow2 image has clusters and a backing file.");
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "Only a qcow2 image has a backing file.");
         }
 
         if (BackingFile is null != BackingFormat is null)
@@ -100,25 +72,15 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet
 
         long size = Size ?? SizeOfBacking(location)
             ?? throw new InvalidInputException(ErrorIds.MissingMandatoryParameter, "A new disk needs -Size.");
-        return new NewDisk
+        NewDisk plan = _disk.Plan(size, format, _disk.Encryption(GivenVolumeKey()));
+        return plan with
         {
-            Size = size,
-            Format = format,
-            Encryption = Encryptions.Of(Cipher, KeySize, Hash, KdfCosts.Of(IterTime, Iterations)),
-            Preallocation = Preallocation,
-            Qcow2 = format == ImageFormat.Qcow2 ? Qcow2Options(size) : null,
+            Qcow2 = plan.Qcow2 is null ? null : plan.Qcow2 with
+            {
+                BackingPath = BackingFile,
+                BackingFormat = BackingFormat?.ToString().ToLowerInvariant(),
+            },
         };
-    }
-
-    private Qcow2CreateOptions Qcow2Options(long size)
-    {
-        var options = new Qcow2CreateOptions
-        {
-            Size = size,
-            BackingPath = BackingFile,
-            BackingFormat = BackingFormat?.ToString().ToLowerInvariant(),
-        };
-        return ClusterSize is { } bytes ? options with { ClusterSize = bytes } : options;
     }
 
     // The name counts from the new image's folder, as it will when the image is opened.

@@ -1,13 +1,25 @@
+using VmCrypt.Commands.Host;
+using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
 
-/// <summary>What was just made is opened as what it is, not as what its content looks like.</summary>
+/// <summary>What is to be said of disks that are just made.</summary>
 internal static class NewImages
 {
+    /// <summary>A new disk is opened as what it is, not as what its content looks like.</summary>
     public static DiskOpenOptions OpenOptions(DiskTarget target, NewDisk plan) => new()
     {
         Format = plan is { Format: ImageFormat.Raw, Encryption: not null } && target.HeaderPath is null ? ImageFormat.Luks : plan.Format,
         HeaderPath = target.HeaderPath,
     };
+
+    /// <summary>Says who cannot open the disk.</summary>
+    public static void WarnOfReaders(NewDisk plan, ICommandHost shell)
+    {
+        if (plan.Encryption is { Version: LuksVersion.Luks2 })
+        {
+            shell.WriteWarning("QEMU and libvirt cannot open LUKS2; serve the disk to them with Unlock-Image.");
+        }
+    }
 }

@@ -16,6 +16,9 @@ public sealed class KeySlot
         Iterations = facts.Iterations;
         MemoryKiB = facts.MemoryKiB;
         Parallelism = facts.Parallelism;
+        Priority = facts.Priority;
+        IsBound = facts.IsBound;
+        Tokens = facts.Tokens;
         AreaOffset = facts.AreaOffset;
         AreaLength = facts.AreaLength;
     }
@@ -42,6 +45,15 @@ public sealed class KeySlot
     public long MemoryKiB { get; }
 
     public int Parallelism { get; }
+
+    /// <summary>When the slot is tried; always normal in LUKS1.</summary>
+    public KeySlotPriority Priority { get; }
+
+    /// <summary>False where the slot holds a key of its own, which does not open the image.</summary>
+    public bool IsBound { get; }
+
+    /// <summary>The numbers of the tokens that open the slot.</summary>
+    public int[] Tokens { get; }
 
     /// <summary>Bytes from the start of the LUKS header to the slot's key material.</summary>
     public long AreaOffset { get; }

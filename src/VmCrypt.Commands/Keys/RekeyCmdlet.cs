@@ -2,9 +2,6 @@ using System.Management.Automation;
 using System.Security;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Keys;
-using VmCrypt.Core.Luks;
-using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Keys;
 
@@ -30,17 +27,6 @@ public abstract class RekeyCmdlet : UnlockingCmdlet
     [ValidateRange(1L, long.MaxValue)]
     public long? NewKeyFileSize { get; set; }
 
-    /// <summary>Milliseconds.</summary>
-    [Parameter]
-    [ValidateRange(1, 600_000)]
-    public int? IterTime { get; set; }
-
-    [Parameter]
-    [ValidateRange(KdfCost.MinIterations, KdfCost.MaxIterations)]
-    public long? Iterations { get; set; }
-
-    private protected KdfCost Cost => KdfCosts.Of(IterTime, Iterations);
-
     /// <summary>The secret to set: given, or asked for twice; the same for all images, and lent out until the command is disposed.</summary>
     private protected SecretBuffer RequireNewSecret()
     {
@@ -55,14 +41,6 @@ public abstract class RekeyCmdlet : UnlockingCmdlet
         }
 
         return _newSecret;
-    }
-
-    /// <summary>Emits a slot that was just made.</summary>
-    private protected void WriteSlot(DiskLocation location, int slot)
-    {
-        DiskOpenOptions options = OpenOptions;
-        IReadOnlyList<KeySlotFacts> slots = Run(token => KeySlots.ListAsync(location, options, token));
-        Shell.WriteObject(new KeySlot(location.Text, options.HeaderPath, slots.First(facts => facts.Number == slot)));
     }
 
     protected override void Dispose(bool disposing)

@@ -1,6 +1,5 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
-using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Stack;
@@ -21,8 +20,8 @@ public sealed class RemoveKeySlotCommand : SecretCmdlet
 
     private protected override void ProcessImage(DiskLocation location)
     {
-        SecretBuffer? secret = GivenSecret();
-        if (Slot is null == secret is null)
+        using DiskKeys? keys = GivenKeys();
+        if (Slot is null && keys is null or { VolumeKey: not null })
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter,
                 "Name the slot to destroy: by its number with -Slot, or by the passphrase or key file that opens it.");
@@ -30,12 +29,8 @@ public sealed class RemoveKeySlotCommand : SecretCmdlet
 
         if (Shell.ShouldProcess(location.Text, Slot is { } slot ? $"Destroy key slot {slot}" : "Destroy the key slot that the secret opens", Force))
         {
-            Run(token => Slot is { } number
-                ? KeySlots.RemoveAsync(location, OpenOptions, number, Force, token)
-                : RemoveAsync(location, secret!, token));
+            int removed = Run(token => KeySlots.RemoveAsync(location, OpenOptions, Slot, keys, Force, token));
+            Shell.WriteVerbose($"{location}: key slot {removed} destroyed");
         }
     }
-
-    private async ValueTask RemoveAsync(DiskLocation location, SecretBuffer secret, CancellationToken cancellationToken) =>
-        await KeySlots.RemoveAsync(location, OpenOptions, secret, Force, cancellationToken);
 }

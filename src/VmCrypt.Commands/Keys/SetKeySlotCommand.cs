@@ -1,30 +1,77 @@
 using System.Management.Automation;
-using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Keys;
 
-/// <summary>Replaces a passphrase or key of images by another.</summary>
+/// <summary>Replaces a passphrase or key of images by another, derives its key anew, or says when it is tried.</summary>
 [Cmdlet(VerbsCommon.Set, "KeySlot", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(KeySlot))]
-public sealed class SetKeySlotCommand : RekeyCmdlet
+public sealed class SetKeySlotCommand : KeySlotCmdlet
 {
-    /// <summary>The slot whose passphrase is replaced; null for the one that the passphrase opens.</summary>
+    /// <summary>The slot to change; null for the one that the passphrase opens.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [ValidateRange(0, 31)]
     public int? Slot { get; set; }
 
+    /// <summary>Only the cost changes.</summary>
+    [Parameter]
+    public SwitchParameter KeepPassphrase { get; set; }
+
+    private bool NamesNewSecret => (NewPassphrase ?? (object?)NewKeyFile) is not null;
+
+    // A priority alone needs no secret, so none is asked for.
+    private bool SetsPriorityOnly => Priority is not null && !NamesNewSecret && !KeepPassphrase && !Kdf.IsCostGiven;
+
+    private protected override void Begin()
+    {
+        if (KeepPassphrase && NamesNewSecret)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "-KeepPassphrase does not go with a new passphrase or key file.");
+        }
+    }
+
     private protected override void ProcessImage(DiskLocation location)
     {
-        if (!Shell.ShouldProcess(location.Text, Slot is { } slot ? $"Replace the passphrase of key slot {slot}" : "Replace the passphrase"))
+        string which = Slot is { } slot ? $"key slot {slot}" : "the key slot that the secret opens";
+        string action = SetsPriorityOnly ? $"Set the priority of {which}" : KeepPassphrase ? $"Derive the key of {which} anew" : $"Replace the passphrase of {which}";
+        if (Shell.ShouldProcess(location.Text, action))
         {
-            return;
+            WriteChange(location, SetsPriorityOnly ? SetPriority(location) : KeepPassphrase ? Renew(location) : Change(location));
+        }
+    }
+
+    private KeySlotChange Change(DiskLocation location)
+    {
+        using DiskKeys current = KeysFor(location, Slot);
+        NewKeySlot replacement = NewSlot(slot: null);
+        KeySlotChange change = Run(token => KeyRotation.ChangeAsync(location, OpenOptions, current, replacement, token));
+        if (change.WasBegun)
+        {
+            Shell.WriteWarning($"The new passphrase opened key slot {change.Slot} of {location} already, so only the old one was destroyed.");
         }
 
+        return change;
+    }
+
+    private KeySlotChange Renew(DiskLocation location)
+    {
         using DiskKeys current = KeysFor(location, Slot);
-        SecretBuffer replacement = RequireNewSecret();
-        int made = Run(token => KeySlots.ChangeAsync(location, OpenOptions, current, replacement, Cost, token));
-        WriteSlot(location, made);
+        return Run(token => KeyRotation.RenewAsync(location, OpenOptions, current, Kdf.Cost, Priority, token));
+    }
+
+    private KeySlotChange SetPriority(DiskLocation location)
+    {
+        int slot = Slot ?? FindSlot(location);
+        Run(token => KeySlots.SetPriorityAsync(location, OpenOptions, slot, Priority!.Value, token));
+        return new KeySlotChange(slot);
+    }
+
+    private int FindSlot(DiskLocation location)
+    {
+        using DiskKeys keys = KeysFor(location);
+        return Run(token => KeySlots.TryAsync(location, OpenOptions, keys, token)).Slot
+            ?? throw new InvalidInputException(ErrorIds.InvalidParameter, "Name the key slot with -Slot, or by a passphrase that opens it.");
     }
 }

@@ -1,6 +1,5 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
-using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Stack;
@@ -19,31 +18,26 @@ public sealed class TestKeySlotCommand : UnlockingCmdlet
 
     private protected override void ProcessImage(DiskLocation location)
     {
-        int? opened = ByToken ? FindByToken(location) : FindBySecret(location);
-        if (opened is { } slot)
+        KeyTrial trial = Try(location);
+        if (trial.Slot is { } slot)
         {
             Shell.WriteVerbose($"{location}: key slot {slot}");
         }
 
-        Shell.WriteObject(opened is not null);
+        Shell.WriteObject(trial.Opens);
     }
 
-    private int? FindBySecret(DiskLocation location)
-    {
-        SecretBuffer secret = RequireSecret();
-        return Run(token => KeySlots.FindAsync(location, OpenOptions, secret, Slot, token));
-    }
-
-    private int? FindByToken(DiskLocation location)
+    private KeyTrial Try(DiskLocation location)
     {
         try
         {
             using DiskKeys keys = KeysFor(location, Slot);
-            return keys.Slot;
+            return ByToken ? new KeyTrial(true, keys.Slot) : Run(token => KeySlots.TryAsync(location, OpenOptions, keys, token));
         }
         catch (WrongKeyException)
         {
-            return null;
+            // A token's passphrase was tried when it was asked for.
+            return new KeyTrial(false, null);
         }
     }
 }

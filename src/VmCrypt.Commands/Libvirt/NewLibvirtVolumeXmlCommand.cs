@@ -108,7 +108,7 @@ public sealed class NewLibvirtVolumeXmlCommand : ImageCmdlet
             return null;
         }
 
-        LuksFormatOptions? options = chosen ? Encryptions.Of(Cipher, KeySize, Hash, KdfCost.Default) : null;
+        LuksFormatOptions? options = chosen ? new NewDiskParameters { Cipher = Cipher, KeySize = KeySize, Hash = Hash }.Encryption() : null;
         return new DiskEncryption
         {
             Secrets = [secret],

@@ -20,83 +20,130 @@ public static class KeySlots
         return image.Luks?.Slots ?? throw DiskStack.NoKeySlots(location, image.Encryption);
     }
 
-    /// <summary>The slot that the passphrase opens; null where it opens none.</summary>
-    /// <param name="slot">The only slot to try; null tries all.</param>
-    public static async ValueTask<int?> FindAsync(
-        DiskLocation location, DiskOpenOptions options, SecretBuffer passphrase, int? slot, CancellationToken cancellationToken)
+    /// <summary>Whether the keys open the image; of a slot that is named and holds a key of its own, whether they open that.</summary>
+    public static async ValueTask<KeyTrial> TryAsync(
+        DiskLocation location, DiskOpenOptions options, DiskKeys keys, CancellationToken cancellationToken)
     {
-        await using DiskStack disk = await OpenAsync(location, options, writable: false, cancellationToken);
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: false, cancellationToken);
         try
         {
-            Unlocked unlocked = await disk.RequireLuks().UnlockAsync(passphrase, slot, cancellationToken);
-            unlocked.Key.Dispose();
-            return unlocked.Slot;
+            if (keys is { VolumeKey: null, Slot: { } unbound } && session.IsUnbound(unbound))
+            {
+                using SecretBuffer own = await session.Header.OpenUnboundAsync(session.Passphrase(keys), unbound, cancellationToken);
+                return new KeyTrial(true, unbound);
+            }
+
+            (VolumeKey key, int? slot) = await session.UnlockAsync(keys, cancellationToken);
+            key.Dispose();
+            return new KeyTrial(true, slot);
         }
         catch (WrongKeyException)
         {
-            return null;
+            return new KeyTrial(false, null);
         }
     }
 
-    /// <summary>Gives the image one more passphrase and returns its slot, which has been proven to open.</summary>
-    /// <param name="current">A passphrase that opens the image, or its volume key.</param>
-    public static async ValueTask<int> AddAsync(
-        DiskLocation location, DiskOpenOptions options, DiskKeys current, SecretBuffer added, int? slot, KdfCost cost, CancellationToken cancellationToken)
+    /// <summary>Gives the image one more passphrase, which has been proven to open it through all of its layers.</summary>
+    /// <param name="current">What opens the image now.</param>
+    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.KeySlotNotProven"/>: the new slot does not open, and was destroyed again.</exception>
+    public static async ValueTask<KeySlotChange> AddAsync(
+        DiskLocation location, DiskOpenOptions options, DiskKeys current, NewKeySlot added, CancellationToken cancellationToken)
     {
-        await using DiskStack disk = await OpenAsync(location, options, writable: true, cancellationToken);
-        LuksHeader header = disk.RequireLuks();
-        using VolumeKey key = (await UnlockAsync(disk, current, cancellationToken)).Key;
-        int made = await header.AddSlotAsync(key, added, slot, cost, cancellationToken);
-        (await header.UnlockAsync(added, made, cancellationToken)).Key.Dispose();
-        return made;
-    }
-
-    /// <summary>Replaces the passphrase that <paramref name="current"/> holds and returns the slot of the new one.</summary>
-    public static async ValueTask<int> ChangeAsync(
-        DiskLocation location, DiskOpenOptions options, DiskKeys current, SecretBuffer replacement, KdfCost cost, CancellationToken cancellationToken)
-    {
-        await using DiskStack disk = await OpenAsync(location, options, writable: true, cancellationToken);
-        Unlocked unlocked = await UnlockAsync(disk, current, cancellationToken);
-        using VolumeKey key = unlocked.Key;
-        return await disk.RequireLuks().ChangeSlotAsync(key, unlocked.Slot, replacement, cost, cancellationToken);
-    }
-
-    /// <summary>Destroys a slot by its number; needs no key.</summary>
-    /// <param name="force">Even the last slot.</param>
-    public static async ValueTask RemoveAsync(
-        DiskLocation location, DiskOpenOptions options, int slot, bool force, CancellationToken cancellationToken)
-    {
-        await using DiskStack disk = await OpenAsync(location, options, writable: true, cancellationToken);
-        await disk.RequireLuks().RemoveSlotAsync(slot, force, cancellationToken);
-    }
-
-    /// <summary>Destroys the slot that a passphrase opens, and returns its number.</summary>
-    /// <param name="force">Even the last slot.</param>
-    public static async ValueTask<int> RemoveAsync(
-        DiskLocation location, DiskOpenOptions options, SecretBuffer passphrase, bool force, CancellationToken cancellationToken)
-    {
-        await using DiskStack disk = await OpenAsync(location, options, writable: true, cancellationToken);
-        LuksHeader header = disk.RequireLuks();
-        Unlocked unlocked = await header.UnlockAsync(passphrase, null, cancellationToken);
-        unlocked.Key.Dispose();
-        await header.RemoveSlotAsync(unlocked.Slot, force, cancellationToken);
-        return unlocked.Slot;
-    }
-
-    private static ValueTask<DiskStack> OpenAsync(
-        DiskLocation location, DiskOpenOptions options, bool writable, CancellationToken cancellationToken) =>
-        DiskStack.OpenAsync(location, options with { Writable = writable, HeadersOnly = true }, cancellationToken);
-
-    internal static async ValueTask<Unlocked> UnlockAsync(DiskStack disk, DiskKeys keys, CancellationToken cancellationToken)
-    {
-        LuksHeader header = disk.RequireLuks();
-        if (keys.VolumeKey is { } volumeKey)
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: true, cancellationToken);
+        session.RequirePriority(added.Priority);
+        (VolumeKey key, _) = await session.UnlockAsync(current, cancellationToken);
+        using (key)
         {
-            return new Unlocked(await header.UnlockWithVolumeKeyAsync(volumeKey, cancellationToken), keys.Slot ?? 0);
+            int? same = await session.FindAsync(added.Passphrase, except: null, cancellationToken);
+            int made = await session.Header.AddSlotAsync(key, added.Passphrase, added.Slot, added.Cost, cancellationToken);
+            await session.ProveOrRemoveAsync(made, () => session.ProveAsync(added.Passphrase, made, cancellationToken), cancellationToken);
+            await session.SetPriorityAsync(made, added.Priority, cancellationToken);
+            return new KeySlotChange(made) { SamePassphrase = same };
+        }
+    }
+
+    /// <summary>LUKS2: stores a key of its own, which does not open the data, under a passphrase; needs no key of the image.</summary>
+    /// <param name="key">1 to 4096 bytes, borrowed.</param>
+    public static async ValueTask<KeySlotChange> AddUnboundAsync(
+        DiskLocation location, DiskOpenOptions options, SecretBuffer key, NewKeySlot added, CancellationToken cancellationToken)
+    {
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: true, cancellationToken);
+        int made = await session.Header.AddUnboundSlotAsync(key, added.Passphrase, added.Slot, added.Cost, cancellationToken);
+        await session.ProveOrRemoveAsync(made, ProveAsync, cancellationToken);
+        await session.SetPriorityAsync(made, added.Priority, cancellationToken);
+        return new KeySlotChange(made);
+
+        async ValueTask ProveAsync()
+        {
+            using SecretBuffer stored = await session.Header.OpenUnboundAsync(added.Passphrase, made, cancellationToken);
+        }
+    }
+
+    /// <summary>LUKS2: the key of its own that a slot holds; the caller disposes it.</summary>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotBound"/>: the slot holds the volume key.</exception>
+    public static async ValueTask<SecretBuffer> ReadUnboundAsync(
+        DiskLocation location, DiskOpenOptions options, DiskKeys keys, int slot, CancellationToken cancellationToken)
+    {
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: false, cancellationToken);
+        if (session.Facts(slot) is { IsActive: true, IsBound: true })
+        {
+            throw new RefusedException(ErrorIds.KeySlotBound, $"Key slot {slot} holds the volume key, not a key of its own.");
         }
 
-        SecretBuffer passphrase = keys.For(disk.Location)
-            ?? throw new InvalidInputException(ErrorIds.KeyRequired, $"To change the key slots of {disk.Location}, give a passphrase or key file that opens it.");
-        return await header.UnlockAsync(passphrase, keys.Slot, cancellationToken);
+        return await session.Header.OpenUnboundAsync(session.Passphrase(keys), slot, cancellationToken);
     }
+
+    /// <summary>LUKS2: says when a slot is tried; needs no key.</summary>
+    public static async ValueTask SetPriorityAsync(
+        DiskLocation location, DiskOpenOptions options, int slot, KeySlotPriority priority, CancellationToken cancellationToken)
+    {
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: true, cancellationToken);
+        await session.Header.SetPriorityAsync(slot, priority, cancellationToken);
+    }
+
+    /// <summary>Destroys a slot and returns its number: the one that <paramref name="slot"/> names, else the one that <paramref name="keys"/> open.</summary>
+    /// <param name="keys">With a slot, what must open the image without it; null destroys the slot without a proof that another way in is left.</param>
+    /// <param name="force">Even the last slot.</param>
+    /// <exception cref="WrongKeyException">The keys do not open the image, or not without the slot.</exception>
+    public static async ValueTask<int> RemoveAsync(
+        DiskLocation location, DiskOpenOptions options, int? slot, DiskKeys? keys, bool force, CancellationToken cancellationToken)
+    {
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: true, cancellationToken);
+        if (slot is { } named && keys is not null)
+        {
+            await session.RequireWithoutAsync(keys, named, cancellationToken);
+        }
+
+        int doomed = slot ?? await SlotOfAsync(session, keys!, cancellationToken);
+        await session.Header.RemoveSlotAsync(doomed, force, cancellationToken);
+        return doomed;
+    }
+
+    private static async ValueTask<int> SlotOfAsync(KeySlotSession session, DiskKeys keys, CancellationToken cancellationToken)
+    {
+        (VolumeKey key, int? slot) = await session.UnlockAsync(keys, cancellationToken);
+        key.Dispose();
+        return slot ?? throw new InvalidInputException(ErrorIds.KeySlotInvalid, "The volume key opens no key slot; name the slot by its number.");
+    }
+}
+
+/// <summary>What came of trying keys.</summary>
+/// <param name="Slot">The slot that they open; null where they open none, or are the volume key itself.</param>
+public sealed record KeyTrial(bool Opens, int? Slot);
+
+/// <summary>A key slot that is to be made.</summary>
+/// <param name="Passphrase">Borrowed.</param>
+/// <param name="Slot">Null for the first free one.</param>
+/// <param name="Priority">Null for what a slot has by default, or had before.</param>
+public sealed record NewKeySlot(SecretBuffer Passphrase, KdfCost Cost, int? Slot = null, KeySlotPriority? Priority = null);
+
+/// <summary>A change that is complete.</summary>
+/// <param name="Slot">The slot that the new passphrase opens.</param>
+public sealed record KeySlotChange(int Slot)
+{
+    /// <summary>Another slot that the new passphrase opens as well; null for none.</summary>
+    public int? SamePassphrase { get; init; }
+
+    /// <summary>The new passphrase worked already: an earlier change was only brought to its end.</summary>
+    public bool WasBegun { get; init; }
 }

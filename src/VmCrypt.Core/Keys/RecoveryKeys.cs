@@ -24,9 +24,9 @@ public static class RecoveryKeys
     public static async ValueTask<MadeRecoveryKey> AddAsync(
         DiskLocation location, DiskOpenOptions options, DiskKeys current, int? slot, CancellationToken cancellationToken)
     {
-        await using DiskStack disk = await DiskStack.OpenAsync(location, options with { Writable = true, HeadersOnly = true }, cancellationToken);
-        LuksHeader header = disk.RequireLuks();
-        using VolumeKey volumeKey = (await KeySlots.UnlockAsync(disk, current, cancellationToken)).Key;
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: true, cancellationToken);
+        LuksHeader header = session.Header;
+        using VolumeKey volumeKey = (await session.UnlockAsync(current, cancellationToken)).Key;
         using SecretBuffer key = RecoveryKey.Create();
         int made;
         int? token = null;
@@ -40,7 +40,7 @@ public static class RecoveryKeys
             made = await header.AddSlotAsync(volumeKey, key, slot, KdfCost.Default, cancellationToken);
         }
 
-        (await header.UnlockAsync(key, made, cancellationToken)).Key.Dispose();
+        await session.ProveOrRemoveAsync(made, () => session.ProveAsync(key, made, cancellationToken), cancellationToken);
         return new MadeRecoveryKey(key.Move(), made, token);
     }
 }

@@ -104,6 +104,9 @@ public sealed record KeySlotFacts
 
     /// <summary>LUKS2: false where the slot holds a key of its own, which does not open the data.</summary>
     public bool IsBound { get; init; } = true;
+
+    /// <summary>LUKS2: the numbers of the tokens that open the slot.</summary>
+    public int[] Tokens { get; init; } = [];
 }
 
 /// <summary>The encrypted bytes: under which cipher, and where.</summary>

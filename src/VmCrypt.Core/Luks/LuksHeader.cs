@@ -146,14 +146,15 @@ public abstract class LuksHeader
     /// <summary>Replaces the passphrase of <paramref name="slot"/> and returns the slot of the new one.</summary>
     /// <remarks>
     /// The new passphrase gets a free slot and is proven by unlocking it from the medium; only then is the old slot destroyed.
-    /// So LUKS1 changes the slot's number, like cryptsetup; LUKS2 keeps it. Where no slot (LUKS2: no area) is free nothing is changed: writing in place would
-    /// leave neither passphrase after a crash.
+    /// So LUKS1 changes the slot's number, like cryptsetup; LUKS2 keeps it. Where no slot (LUKS2: no area) is free nothing is changed:
+    /// writing in place would leave neither passphrase after a crash.
     /// </remarks>
+    /// <param name="prove">A proof of the caller's own that the slot it is given opens; what it throws undoes the change. Null for none.</param>
     /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotsFull"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.KeySlotInactive"/>.</exception>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.KeySlotNotProven"/>: the old passphrase still works.</exception>
     public abstract ValueTask<int> ChangeSlotAsync(
-        VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, CancellationToken cancellationToken);
+        VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, Func<int, CancellationToken, ValueTask>? prove, CancellationToken cancellationToken);
 
     /// <summary>Destroys a slot: its header entry first, then its key material, overwritten and flushed many times.</summary>
     /// <remarks>Copies that the storage keeps for itself (flash translation, copy-on-write, snapshots) and header backups are out of reach.</remarks>
@@ -162,6 +163,9 @@ public abstract class LuksHeader
     /// <exception cref="RefusedException"><see cref="ErrorIds.LastKeySlot"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.KeySlotInactive"/>.</exception>
     public abstract ValueTask RemoveSlotAsync(int slot, bool force, CancellationToken cancellationToken);
+
+    /// <summary>Overwrites, once, the room of key slots that are not in use: for a slot that left the header, but whose destruction was interrupted.</summary>
+    public abstract ValueTask EraseFreeRoomAsync(CancellationToken cancellationToken);
 
     /// <summary>LUKS2: gives a key of its own, which does not open the data, a passphrase and a slot; returns the slot.</summary>
     /// <param name="key">1 to 4096 bytes, borrowed.</param>

@@ -6,10 +6,19 @@ namespace VmCrypt.Core.Stack;
 /// <remarks>A layer takes the secret that names its path (full, or the file's name alone), else <see cref="Default"/>.</remarks>
 public sealed class DiskKeys : IDisposable
 {
-    private readonly Dictionary<string, SecretBuffer> _byPath = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SecretBuffer> _byPath;
 
     /// <summary>Takes <paramref name="passphrase"/>.</summary>
-    public DiskKeys(SecretBuffer? passphrase = null) => Default = passphrase;
+    public DiskKeys(SecretBuffer? passphrase = null)
+        : this(passphrase, new Dictionary<string, SecretBuffer>(StringComparer.Ordinal))
+    {
+    }
+
+    private DiskKeys(SecretBuffer? passphrase, Dictionary<string, SecretBuffer> byPath)
+    {
+        Default = passphrase;
+        _byPath = byPath;
+    }
 
     public SecretBuffer? Default { get; }
 
@@ -25,6 +34,9 @@ public sealed class DiskKeys : IDisposable
     /// <summary>The secret of the layer at <paramref name="location"/>, borrowed; null where there is none.</summary>
     public SecretBuffer? For(DiskLocation location) =>
         _byPath.GetValueOrDefault(location.Text) ?? _byPath.GetValueOrDefault(Path.GetFileName(location.Text)) ?? Default;
+
+    /// <summary>The same secrets for the images behind the active one, borrowed: its volume key and slot are not theirs.</summary>
+    internal DiskKeys Behind() => new(Default, _byPath);
 
     public void Dispose()
     {

@@ -14,11 +14,13 @@ namespace VmCrypt.Core.Stack;
 public sealed class DiskStack : IAsyncDisposable
 {
     private readonly StackImage _active;
+    private readonly DiskOpenOptions _options;
     private readonly HeaderLock? _lock;
 
-    private DiskStack(StackImage active, HeaderLock? headerLock)
+    private DiskStack(StackImage active, DiskOpenOptions options, HeaderLock? headerLock)
     {
         _active = active;
+        _options = options;
         _lock = headerLock;
     }
 
@@ -70,7 +72,7 @@ public sealed class DiskStack : IAsyncDisposable
         HeaderLock? headerLock = await LockHeaderAsync(location, options, cancellationToken);
         try
         {
-            return new DiskStack(await new StackOpener(options).OpenAsync(location, cancellationToken), headerLock);
+            return new DiskStack(await new StackOpener(options).OpenAsync(location, cancellationToken), options, headerLock);
         }
         catch
         {
@@ -83,6 +85,15 @@ public sealed class DiskStack : IAsyncDisposable
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeyRequired"/>.</exception>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>, <see cref="ErrorIds.WrongVolumeKey"/>.</exception>
     public ValueTask<IBlockDevice> UnlockAsync(DiskKeys keys, CancellationToken cancellationToken) => _active.ComposeAsync(keys, cancellationToken);
+
+    /// <summary>Opens the active image once more from what its storage holds now, as somebody does who comes later, and joins its layers.</summary>
+    /// <remarks>The file stays open and locked meanwhile, and is read through the handle that is there: a server may allow no second one.</remarks>
+    /// <exception cref="WrongKeyException">The keys do not open it.</exception>
+    internal async ValueTask ProveAsync(DiskKeys keys, CancellationToken cancellationToken)
+    {
+        await using StackImage again = await new StackOpener(_options with { HeadersOnly = true }).ReopenAsync(_active, cancellationToken);
+        _ = await again.ComposeAsync(keys, cancellationToken);
+    }
 
     /// <summary>The LUKS header, for commands that work on its slots.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.NotEncrypted"/>.</exception>

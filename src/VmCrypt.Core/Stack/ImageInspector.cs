@@ -73,19 +73,30 @@ public static class ImageInspector
     {
         await using IBlockDevice storage = await StorageOpener.OpenAsync(location, writable: false, options.ForceShare, cancellationToken);
         ImageFormat format = options.Format ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
-        LuksFacts? luks = format == ImageFormat.Luks
-            ? await LuksHeader.DescribeAsync(storage, LuksOpenOptions.Default, cancellationToken)
-            : null;
+        LuksFacts? luks = await DescribeUnusableHeaderAsync(storage, format, options, cancellationToken);
+        bool detached = luks is not null && options.HeaderPath is not null;
         return new ImageDescription
         {
             Path = location.Text,
             Format = format,
             VirtualSize = luks is null ? 0 : storage.Length - luks.PayloadOffset,
             AllocatedSize = storage.Length,
-            Encryption = luks is null ? EncryptionPlacement.None : EncryptionPlacement.Attached,
+            Encryption = luks is null ? EncryptionPlacement.None : detached ? EncryptionPlacement.Detached : EncryptionPlacement.Attached,
             Luks = luks,
             Unusable = reason,
         };
+    }
+
+    private static async ValueTask<LuksFacts?> DescribeUnusableHeaderAsync(
+        IBlockDevice storage, ImageFormat format, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        if (options.HeaderPath is not { } path)
+        {
+            return format == ImageFormat.Luks ? await LuksHeader.DescribeAsync(storage, LuksOpenOptions.Default, cancellationToken) : null;
+        }
+
+        await using IBlockDevice header = await StorageOpener.OpenAsync(DiskLocation.Parse(path), writable: false, options.ForceShare, cancellationToken);
+        return await LuksHeader.DescribeAsync(header, new LuksOpenOptions { Placement = LuksPlacement.Detached }, cancellationToken);
     }
 
     private static async ValueTask<long> AllocatedAsync(StackImage image, CancellationToken cancellationToken)

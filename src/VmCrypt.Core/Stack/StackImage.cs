@@ -129,7 +129,7 @@ internal sealed class StackImage : IAsyncDisposable
         }
 
         // A container owns what is attached to it, but this image owns all of its parts alike.
-        IBlockDevice backing = await Backing.ComposeAsync(keys, cancellationToken);
+        IBlockDevice backing = await Backing.ComposeAsync(keys.Behind(), cancellationToken);
         var borrowed = SubDevice.Tail(backing, 0, ownsInner: false);
         Qcow2?.AttachBacking(borrowed);
         Qcow?.AttachBacking(borrowed);

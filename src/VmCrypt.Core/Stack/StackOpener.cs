@@ -35,6 +35,14 @@ internal sealed class StackOpener(DiskOpenOptions options)
         }
     }
 
+    /// <summary>Opens an image that is open already once more, for reading, from its own storage, which it keeps.</summary>
+    public ValueTask<StackImage> ReopenAsync(StackImage image, CancellationToken cancellationToken) => OpenImageAsync(
+        new BorrowedDevice(image.Storage),
+        image.Location,
+        options.Format,
+        image.Placement == EncryptionPlacement.Detached ? new BorrowedDevice(image.LuksArea!) : null,
+        cancellationToken);
+
     // What the caller named must be of use: a snapshot that is passed over would mean another disk than the one meant.
     private void CheckSnapshot(StackImage image)
     {

@@ -89,9 +89,9 @@ public sealed class ImageCommandTests : IDisposable
         Assert.Equal(
             $"""
 
-            Slot  Active  Kdf     Hash    Iterations  Path
-            ----  ------  ---     ----    ----------  ----
-               0  True    pbkdf2  sha256        1000  {disk}
+            Slot  Active  Bound  Priority  Kdf     Hash    Iterations  Memory  Tokens  Path
+            ----  ------  -----  --------  ---     ----    ----------  ------  ------  ----
+               0  True    True   Normal    pbkdf2  sha256        1000                  {disk}
 
 
             """.ReplaceLineEndings("\n"),

@@ -238,7 +238,7 @@ public sealed class KeySlotTests
         foreach (Func<Task> call in new Func<Task>[]
         {
             async () => await header.AddSlotAsync(key, passphrase, null, Sample.Options.Cost, Sample.Token),
-            async () => await header.ChangeSlotAsync(key, 0, passphrase, Sample.Options.Cost, Sample.Token),
+            async () => await header.ChangeSlotAsync(key, 0, passphrase, Sample.Options.Cost, prove: null, Sample.Token),
             async () => await LuksHeader.FormatAsync(device, Sample.Options, passphrase, Sample.Token),
         })
         {

@@ -53,7 +53,7 @@ internal static class Sample
     public static async Task<int> ChangeAsync(this LuksHeader header, VolumeKey key, int slot, string passphrase)
     {
         using SecretBuffer secret = Secret(passphrase);
-        return await header.ChangeSlotAsync(key, slot, secret, Options.Cost, Token);
+        return await header.ChangeSlotAsync(key, slot, secret, Options.Cost, prove: null, Token);
     }
 
     public static Task RemoveAsync(this LuksHeader header, int slot, bool force = false) =>

@@ -20,7 +20,7 @@ public sealed class DetachedHeaderTests : IDisposable
         string header = Path.Combine(_scratch.Folder, "disk.header");
         await MakeAsync("payload.img", ImageFormat.Raw, header);
 
-        await KeySlots.RemoveAsync(DiskLocation.Parse(image), new DiskOpenOptions { HeaderPath = header }, slot: 0, force: true, default);
+        await KeySlots.RemoveAsync(DiskLocation.Parse(image), new DiskOpenOptions { HeaderPath = header }, slot: 0, keys: null, force: true, default);
 
         Assert.DoesNotContain(await SlotsAsync(image, header), slot => slot.IsActive);
         Assert.Contains(await SlotsAsync(image, header: null), slot => slot.IsActive);

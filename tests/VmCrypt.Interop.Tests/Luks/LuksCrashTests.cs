@@ -32,7 +32,7 @@ public sealed class LuksCrashTests : IDisposable
             using SecretBuffer replacement = LuksDisk.Secret("new");
             Unlocked unlocked = await header.UnlockAsync(old, null, Token);
             using VolumeKey key = unlocked.Key;
-            await header.ChangeSlotAsync(key, unlocked.Slot, replacement, LuksDisk.Quick.Cost, Token);
+            await header.ChangeSlotAsync(key, unlocked.Slot, replacement, LuksDisk.Quick.Cost, prove: null, Token);
         });
 
         bool changed = false;

@@ -68,7 +68,7 @@ internal sealed class LuksDisk(string path)
     public Task<int> ReplaceAsync(string old, string replacement) => ChangeAsync(old, async (header, unlocked) =>
     {
         using SecretBuffer secret = Secret(replacement);
-        return await header.ChangeSlotAsync(unlocked.Key, unlocked.Slot, secret, Quick.Cost, Token);
+        return await header.ChangeSlotAsync(unlocked.Key, unlocked.Slot, secret, Quick.Cost, prove: null, Token);
     });
 
     public Task RemoveAsync(string passphrase) => ChangeAsync(passphrase, async (header, unlocked) =>

@@ -66,22 +66,22 @@ internal sealed partial class Luks1BoundHeader : LuksHeader
     {
         BlockGuard.Writable(Area);
         LuksPassphrase.RequireUsable(passphrase);
-        int number = slot is { } named ? RequireFree(named) : FirstFree();
+        int number = slot is { } named ? RequireFree(named) : FirstFree(string.Empty);
         await RequireOwnAsync(key.Memory, cancellationToken);
         await FillAsync(number, key, passphrase, cost, cancellationToken);
         return number;
     }
 
     public override async ValueTask<int> ChangeSlotAsync(
-        VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, CancellationToken cancellationToken)
+        VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, Func<int, CancellationToken, ValueTask>? prove, CancellationToken cancellationToken)
     {
         BlockGuard.Writable(Area);
         LuksPassphrase.RequireUsable(newPassphrase);
         RequireActive(slot);
-        int number = FirstFree();
+        int number = FirstFree("; LUKS1 has no room to replace one of them without a moment at which neither passphrase would work");
         await RequireOwnAsync(key.Memory, cancellationToken);
         await FillAsync(number, key, newPassphrase, cost, cancellationToken);
-        await ProveAsync(number, newPassphrase, cancellationToken);
+        await ProveAsync(number, newPassphrase, prove, cancellationToken);
         await EmptyAsync(slot, cancellationToken);
         return number;
     }
@@ -101,6 +101,16 @@ internal sealed partial class Luks1BoundHeader : LuksHeader
         }
 
         await EmptyAsync(slot, cancellationToken);
+    }
+
+    public override async ValueTask EraseFreeRoomAsync(CancellationToken cancellationToken)
+    {
+        BlockGuard.Writable(Area);
+        await _writer.RequireUnchangedAsync(_header, cancellationToken);
+        foreach (Luks1Slot free in _header.Slots.Where(slot => !slot.IsActive))
+        {
+            await LuksEraser.OverwriteOnceAsync(Area, free.MaterialOffset, KeyMaterial.Length(Payload.KeySize), cancellationToken);
+        }
     }
 
     private async ValueTask<VolumeKey?> TryOpenAsync(Luks1Slot slot, SecretBuffer passphrase, CancellationToken cancellationToken)
@@ -144,26 +154,39 @@ internal sealed partial class Luks1BoundHeader : LuksHeader
         _facts = _header.Describe();
     }
 
-    private async ValueTask ProveAsync(int number, SecretBuffer passphrase, CancellationToken cancellationToken)
+    private async ValueTask ProveAsync(
+        int number, SecretBuffer passphrase, Func<int, CancellationToken, ValueTask>? prove, CancellationToken cancellationToken)
     {
-        Luks1Header stored = await Luks1Header.ReadAsync(Area, cancellationToken);
-        using VolumeKey? proof = await TryOpenAsync(stored.Slots[number], passphrase, cancellationToken);
-        if (proof is null)
+        try
         {
-            const string Reason = "does not open from the medium; the old passphrase still works.";
-            try
-            {
-                await EmptyAsync(number, cancellationToken);
-            }
-            catch (DeviceFaultException fault)
-            {
-                // A medium that has not kept the key material keeps no noise over it either.
-                throw new DeviceFaultException(ErrorIds.KeySlotNotProven, $"Key slot {number} was written, but {Reason}", fault);
-            }
-
-            throw new DeviceFaultException(ErrorIds.KeySlotNotProven, $"Key slot {number} was written, but {Reason}");
+            Luks1Header stored = await Luks1Header.ReadAsync(Area, cancellationToken);
+            using VolumeKey proof = await TryOpenAsync(stored.Slots[number], passphrase, cancellationToken) ?? throw NotProven(number);
+            await (prove?.Invoke(number, cancellationToken) ?? ValueTask.CompletedTask);
+        }
+        catch (VmCryptException fault)
+        {
+            throw await UndoneAsync(number, fault, cancellationToken);
         }
     }
+
+    // Destroys the slot that proves nothing.
+    private async ValueTask<DeviceFaultException> UndoneAsync(int number, VmCryptException fault, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await EmptyAsync(number, cancellationToken);
+        }
+        catch (DeviceFaultException second)
+        {
+            // A medium that has not kept the key material keeps no noise over it either.
+            return NotProven(number, second);
+        }
+
+        return NotProven(number, fault);
+    }
+
+    private static DeviceFaultException NotProven(int number, Exception? fault = null) => new(ErrorIds.KeySlotNotProven,
+        $"Key slot {number} was written, but does not open from the medium; the old passphrase still works.", fault);
 
     private async ValueTask RequireOwnAsync(ReadOnlyMemory<byte> volumeKey, CancellationToken cancellationToken)
     {
@@ -189,12 +212,12 @@ internal sealed partial class Luks1BoundHeader : LuksHeader
             : throw new MissingException(ErrorIds.NoActiveKeySlot, "The header has no active key slot; only the volume key opens the data.");
     }
 
-    private int FirstFree()
+    private int FirstFree(string reason)
     {
         int free = Enumerable.Range(0, Luks1Layout.SlotCount).FirstOrDefault(number => !_header.Slots[number].IsActive, -1);
         return free >= 0
             ? free
-            : throw new RefusedException(ErrorIds.KeySlotsFull, $"All {Luks1Layout.SlotCount} key slots are in use; remove one first.");
+            : throw new RefusedException(ErrorIds.KeySlotsFull, $"All {Luks1Layout.SlotCount} key slots are in use{reason}. Remove one first, or convert the header to LUKS2, which has 32.");
     }
 
     private int RequireFree(int slot)

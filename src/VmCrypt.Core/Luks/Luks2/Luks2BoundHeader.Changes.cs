@@ -39,14 +39,15 @@ internal sealed partial class Luks2BoundHeader
     /// </remarks>
     /// <inheritdoc/>
     public override async ValueTask<int> ChangeSlotAsync(
-        VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, CancellationToken cancellationToken)
+        VolumeKey key, int slot, SecretBuffer newPassphrase, KdfCost cost, Func<int, CancellationToken, ValueTask>? prove, CancellationToken cancellationToken)
     {
         BlockGuard.Writable(Area);
         LuksPassphrase.RequireUsable(newPassphrase);
         Luks2Keyslot old = RequireBound(slot);
         await RequireOwnAsync(key.Memory, cancellationToken);
         (Luks2Slot made, byte[] material) = await SealAsync(slot, key.Memory, newPassphrase, cost, cancellationToken);
-        Luks2Metadata next = new Luks2Edit(_store.Metadata).ReplaceKeyslot(made).Done();
+        Luks2Metadata before = _store.Metadata;
+        Luks2Metadata next = new Luks2Edit(before).ReplaceKeyslot(made).Done();
         _store.RequireFits(next);
         await _store.BeginAsync(cancellationToken);
         await WriteMaterialAsync(made, material, cancellationToken);
@@ -57,8 +58,19 @@ internal sealed partial class Luks2BoundHeader
             throw NotProven($"The header with the new key slot {slot} was written, but does not read back; the old key material is untouched.");
         }
 
+        await ProveOrUndoAsync(slot, before, prove, cancellationToken);
         await LuksEraser.OverwriteAsync(Area, (long)old.Area.Offset, (long)old.Area.Size, cancellationToken);
         return slot;
+    }
+
+    public override async ValueTask EraseFreeRoomAsync(CancellationToken cancellationToken)
+    {
+        BlockGuard.Writable(Area);
+        await _store.BeginAsync(cancellationToken);
+        foreach ((long offset, long length) in Luks2Areas.Gaps(_store.Metadata))
+        {
+            await LuksEraser.OverwriteOnceAsync(Area, offset, length, cancellationToken);
+        }
     }
 
     public override async ValueTask RemoveSlotAsync(int slot, bool force, CancellationToken cancellationToken)
@@ -171,7 +183,22 @@ internal sealed partial class Luks2BoundHeader
         }
     }
 
-    private static DeviceFaultException NotProven(string message) => new(ErrorIds.KeySlotNotProven, message);
+    // The old key material is still there, so that the header before the change opens with the old passphrase.
+    private async ValueTask ProveOrUndoAsync(
+        int slot, Luks2Metadata before, Func<int, CancellationToken, ValueTask>? prove, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await (prove?.Invoke(slot, cancellationToken) ?? ValueTask.CompletedTask);
+        }
+        catch (VmCryptException fault)
+        {
+            await CommitAsync(before);
+            throw NotProven($"Key slot {slot} was written, but does not open the image; the old passphrase works again.", fault);
+        }
+    }
+
+    private static DeviceFaultException NotProven(string message, Exception? fault = null) => new(ErrorIds.KeySlotNotProven, message, fault);
 
     private int FreeSlot(int? slot)
     {

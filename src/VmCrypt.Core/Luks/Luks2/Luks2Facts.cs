@@ -19,7 +19,7 @@ internal static class Luks2Facts
             Number(digest, "iterations"),
             (long)Math.Min(segment.Offset, long.MaxValue),
             (int)Math.Min(segment.Crypt?.SectorSize ?? Luks2Layout.SectorSize, int.MaxValue),
-            [.. metadata.Keyslots.Select(slot => Of(slot, digest))])
+            [.. metadata.Keyslots.Select(slot => Of(slot, digest, metadata.Tokens))])
         {
             Label = TextOf(binary.Label.AsSpan()),
             Subsystem = TextOf(binary.Subsystem.AsSpan()),
@@ -32,7 +32,7 @@ internal static class Luks2Facts
         };
     }
 
-    private static KeySlotFacts Of(Luks2Keyslot slot, Luks2Digest? digest) => new()
+    private static KeySlotFacts Of(Luks2Keyslot slot, Luks2Digest? digest, IEnumerable<Luks2Token> tokens) => new()
     {
         Number = slot.Number,
         IsActive = true,
@@ -46,6 +46,7 @@ internal static class Luks2Facts
         AreaLength = (long)slot.Area.Size,
         Priority = Enum.IsDefined((KeySlotPriority)slot.Priority) ? (KeySlotPriority)slot.Priority : KeySlotPriority.Ignore,
         IsBound = digest?.Keyslots.Contains(slot.Number) == true,
+        Tokens = [.. tokens.Where(token => token.Keyslots.Contains(slot.Number)).Select(token => token.Number)],
     };
 
     // Labels are UTF-8 by custom.

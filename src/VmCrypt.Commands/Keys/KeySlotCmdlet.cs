@@ -1,0 +1,34 @@
+using System.Management.Automation;
+using VmCrypt.Core.Keys;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Keys;
+
+/// <summary>A command that makes or changes one key slot of each image.</summary>
+public abstract class KeySlotCmdlet : RekeyCmdlet, IDynamicParameters
+{
+    /// <summary>Null for what slots have by default, or had before.</summary>
+    [Parameter]
+    public KeySlotPriority? Priority { get; set; }
+
+    /// <summary>What the slot is to cost.</summary>
+    private protected KdfParameters Kdf { get; } = new();
+
+    public object GetDynamicParameters() => Kdf;
+
+    private protected NewKeySlot NewSlot(int? slot) => new(RequireNewSecret(), Kdf.Cost, slot, Priority);
+
+    /// <summary>Emits a slot that was just made, and says what else the passphrase opens.</summary>
+    private protected void WriteChange(DiskLocation location, KeySlotChange change)
+    {
+        if (change.SamePassphrase is { } other)
+        {
+            Shell.WriteWarning($"The passphrase opens key slot {other} of {location} as well: the image has one secret less than it has slots.");
+        }
+
+        DiskOpenOptions options = OpenOptions;
+        IReadOnlyList<KeySlotFacts> slots = Run(token => KeySlots.ListAsync(location, options, token));
+        Shell.WriteObject(new KeySlot(location.Text, options.HeaderPath, slots.First(facts => facts.Number == change.Slot)));
+    }
+}
