@@ -50,9 +50,11 @@ public static class VerbsData
 public static class VerbsLifecycle
 {
     public const string Invoke = "Invoke";
+    public const string Register = "Register";
     public const string Resume = "Resume";
     public const string Start = "Start";
     public const string Stop = "Stop";
+    public const string Unregister = "Unregister";
 }
 
 public static class VerbsDiagnostic

@@ -84,13 +84,17 @@ public abstract class SecretCmdlet : ImageCmdlet
             throw new InvalidInputException(ErrorIds.SecretEmpty, "An empty passphrase protects nothing; nothing was changed.");
         }
 
-        // A QEMU secret is a C string of UTF-8: other bytes work with cryptsetup and with us, but never reach QEMU's LUKS code.
+        WarnUnlessQemuTakes(secret);
+        return secret;
+    }
+
+    /// <summary>A QEMU secret is a C string of UTF-8: other bytes work with cryptsetup and with us, but never reach QEMU's LUKS code.</summary>
+    private protected void WarnUnlessQemuTakes(SecretBuffer secret)
+    {
         if (!Utf8.IsValid(secret.Span) || secret.Span.Contains((byte)0))
         {
-            Shell.WriteWarning("The new key is not UTF-8 text, or holds a NUL byte: cryptsetup opens the disk with it, QEMU and libvirt cannot.");
+            Shell.WriteWarning("The key is not UTF-8 text, or holds a NUL byte: cryptsetup opens the disk with it, QEMU and libvirt cannot.");
         }
-
-        return secret;
     }
 
     protected override void Dispose(bool disposing)

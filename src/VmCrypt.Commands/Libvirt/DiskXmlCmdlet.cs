@@ -13,6 +13,11 @@ public abstract class DiskXmlCmdlet : ImageCmdlet
     [ValidateNotNullOrEmpty]
     public string Target { get; set; } = string.Empty;
 
+    /// <summary>The address of the export that serves the image, as Unlock-Image gives it: the guest gets that, whatever the image is.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ValidateNotNullOrEmpty]
+    public string? Uri { get; set; }
+
     /// <summary>Null: as the target's name suggests.</summary>
     [Parameter]
     public DiskBus? Bus { get; set; }
@@ -54,6 +59,8 @@ public abstract class DiskXmlCmdlet : ImageCmdlet
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string[] AllowedFolder { get; set; } = [];
+
+    private protected override IReadOnlyList<string> Resolve(string path) => base.Resolve(Uri ?? path);
 
     /// <summary>The disk of one image.</summary>
     private protected DiskDefinition DiskOf(DiskLocation location)

@@ -19,4 +19,19 @@ public static partial class ErrorIds
 
     /// <summary>The disk is built in a way that QEMU, and so libvirt, cannot open.</summary>
     public const string LibvirtInexpressible = nameof(LibvirtInexpressible);
+
+    /// <summary>libvirt's daemon cannot be reached at that URI.</summary>
+    public const string LibvirtUnreachable = nameof(LibvirtUnreachable);
+
+    /// <summary>libvirt refused a command; the message holds its own words.</summary>
+    public const string LibvirtRefused = nameof(LibvirtRefused);
+
+    /// <summary>libvirt knows no domain of that name or UUID.</summary>
+    public const string VmMissing = nameof(VmMissing);
+
+    /// <summary>libvirt has no such secret.</summary>
+    public const string LibvirtSecretMissing = nameof(LibvirtSecretMissing);
+
+    /// <summary>A secret for that usage is there, and to replace its value was not asked for.</summary>
+    public const string LibvirtSecretExists = nameof(LibvirtSecretExists);
 }

@@ -21,6 +21,9 @@ public sealed class DomainDefinition
     /// <summary>Null in a definition that libvirt has not seen yet.</summary>
     public Guid? Uuid { get; }
 
+    /// <summary>The definition is that of a domain as it runs; libvirt numbers those.</summary>
+    public bool IsRunning => _xml.Attribute("id") is not null;
+
     public DiskDefinition[] Disks { get; }
 
     private IEnumerable<XElement> Elements => _xml.Element("devices")?.Elements("disk") ?? [];

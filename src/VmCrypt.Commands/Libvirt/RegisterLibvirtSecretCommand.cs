@@ -1,0 +1,76 @@
+using System.Management.Automation;
+using VmCrypt.Commands.Host;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Keys;
+using VmCrypt.Core.Libvirt;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Libvirt;
+
+/// <summary>Gives libvirt the passphrase of an image, proven to open it, or another secret.</summary>
+[Cmdlet(VerbsLifecycle.Register, "LibvirtSecret", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
+[OutputType(typeof(LibvirtSecret))]
+public sealed class RegisterLibvirtSecretCommand : SecretCmdlet
+{
+    private const string NamedSet = "Named";
+
+    [Parameter(Mandatory = true, ParameterSetName = NamedSet)]
+    public SecretUsage Usage { get; set; }
+
+    /// <summary>The name by which definitions ask for the secret; for a volume its path on the hypervisor.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = NamedSet)]
+    [ValidateNotNullOrEmpty]
+    public string Name { get; set; } = string.Empty;
+
+    [Parameter]
+    public Guid? Uuid { get; set; }
+
+    [Parameter]
+    public string? Description { get; set; }
+
+    [Parameter]
+    public SwitchParameter Ephemeral { get; set; }
+
+    [Parameter]
+    public SwitchParameter Private { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string ConnectUri { get; set; } = LibvirtParameter.DefaultConnectUri;
+
+    /// <summary>Replace the value of a secret that is there.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    private protected override void ProcessImage(DiskLocation location)
+    {
+        if (Shell.ShouldProcess(location.Text, $"Give its passphrase to libvirt ({ConnectUri})"))
+        {
+            SecretBuffer secret = RequireSecret();
+            _ = Run(token => KeySlots.FindAsync(location, OpenOptions, secret, slot: null, token))
+                ?? throw new WrongKeyException(ErrorIds.WrongPassphrase, $"The passphrase does not open {location}, so libvirt was not given it.");
+            Register(SecretUsage.Volume, location.Text, secret);
+        }
+    }
+
+    private protected override void End()
+    {
+        if (Shell.ParameterSet == NamedSet && Shell.ShouldProcess(Name, $"Give a {Usage} secret to libvirt ({ConnectUri})"))
+        {
+            Register(Usage, Name, RequireSecret());
+        }
+    }
+
+    private void Register(SecretUsage usage, string name, SecretBuffer secret)
+    {
+        if (usage == SecretUsage.Volume)
+        {
+            WarnUnlessQemuTakes(secret);
+        }
+
+        var options = new SecretOptions { Uuid = Uuid, Description = Description, IsEphemeral = Ephemeral, IsPrivate = Private };
+        var definition = new SecretDefinition(usage, name, options);
+        Shell.WriteObject(Run(async token => await new LibvirtSecrets(ConnectUri).RegisterAsync(definition, secret, Force, token)));
+    }
+}
