@@ -30,11 +30,19 @@ internal sealed record UsbConfiguration(byte Value, IReadOnlyList<UsbInterfaceDe
 {
     public const byte Type = 2;
 
-    private const int HeaderSize = 9;
+    public const int HeaderSize = 9;
+
     private const byte InterfaceType = 4;
 
-    /// <summary>The classes of the interfaces as the device starts: alternate setting 0 of each.</summary>
-    public IReadOnlyList<UsbClassCode> Classes => [.. Interfaces.Where(one => one.AlternateSetting == 0).Select(one => one.Class)];
+    /// <summary>The classes of the interfaces as the device starts: alternate setting 0 of each, or all of one that has no 0.</summary>
+    public IReadOnlyList<UsbClassCode> Classes
+    {
+        get
+        {
+            HashSet<byte> ordinary = [.. Interfaces.Where(one => one.AlternateSetting == 0).Select(one => one.Number)];
+            return [.. Interfaces.Where(one => one.AlternateSetting == 0 || !ordinary.Contains(one.Number)).Select(one => one.Class)];
+        }
+    }
 
     /// <summary>Bytes of the whole configuration, from its first nine bytes.</summary>
     public static int TotalLength(ReadOnlySpan<byte> bytes) => bytes.Length >= HeaderSize && bytes[0] >= HeaderSize && bytes[1] == Type
@@ -42,18 +50,26 @@ internal sealed record UsbConfiguration(byte Value, IReadOnlyList<UsbInterfaceDe
         : throw Invalid("does not start with a configuration's header");
 
     /// <exception cref="ProtocolException"><see cref="ErrorIds.UsbDescriptorInvalid"/>.</exception>
-    public static UsbConfiguration Parse(ReadOnlySpan<byte> bytes)
-    {
-        if (TotalLength(bytes) != bytes.Length)
-        {
-            throw Invalid($"has {bytes.Length} bytes and says {TotalLength(bytes)}");
-        }
+    public static UsbConfiguration Parse(ReadOnlySpan<byte> bytes) => TotalLength(bytes) == bytes.Length
+        ? Read(bytes)
+        : throw Invalid($"has {bytes.Length} bytes and says {TotalLength(bytes)}");
 
+    /// <summary>Reads as much of a configuration as there is; the end may be missing, in the middle of a descriptor too.</summary>
+    /// <exception cref="ProtocolException"><see cref="ErrorIds.UsbDescriptorInvalid"/>.</exception>
+    public static UsbConfiguration Read(ReadOnlySpan<byte> bytes)
+    {
+        bool whole = TotalLength(bytes) == bytes.Length;
         byte value = bytes[5];
         var interfaces = new List<UsbInterfaceDescriptor>();
         while (!bytes.IsEmpty)
         {
-            if (bytes.Length < 2 || bytes[0] < 2 || bytes[0] > bytes.Length)
+            bool cutOff = bytes.Length < 2 || bytes[0] > bytes.Length;
+            if (cutOff && !whole)
+            {
+                break;
+            }
+
+            if (cutOff || bytes[0] < 2)
             {
                 throw Invalid("holds a descriptor that does not fit into it");
             }

@@ -6,14 +6,20 @@ namespace VmCrypt.Core.Usb.Redir;
 internal sealed class DescriptorWatch
 {
     private const int MaxAsked = 256;
+    private const int MaxClaims = 64;
 
     private readonly Dictionary<ulong, UsbredirControl> _asked = [];
+    private readonly List<UsbDeviceDescription> _claims = [];
     private byte? _serialIndex;
+
+    /// <summary>Everything that the device has claimed to be, besides what it was announced as.</summary>
+    public IReadOnlyList<UsbDeviceDescription> Claims => _claims;
 
     /// <summary>Another device comes: nothing is known of it.</summary>
     public void Clear()
     {
         _asked.Clear();
+        _claims.Clear();
         _serialIndex = null;
     }
 
@@ -39,12 +45,43 @@ internal sealed class DescriptorWatch
         {
             // Hosts first ask for the first eight bytes alone.
             UsbDeviceDescriptor.Type when data.Length >= UsbDeviceDescriptor.Size => Device(UsbDeviceDescriptor.Parse(data), known),
-            UsbConfiguration.Type when data.Length >= 9 && UsbConfiguration.TotalLength(data) is var total && total <= data.Length =>
-                UsbConfiguration.Parse(data[..total]).Classes is var classes && known.Interfaces?.SequenceEqual(classes) == true ? null : known with { Interfaces = classes },
+            UsbConfiguration.Type when data.Length > UsbConfiguration.HeaderSize => Configuration(data, known),
             UsbStringDescriptor.Type when asked.DescriptorIndex == _serialIndex && data.Length >= 2 && data.Length >= data[0] =>
                 UsbStringDescriptor.Parse(data) is var serial && serial == known.Serial ? null : known with { Serial = serial },
             _ => null,
         };
+    }
+
+    /// <summary>Keeps a claim, to be judged again with the device.</summary>
+    /// <exception cref="ProtocolException"><see cref="ErrorIds.UsbredirInvalid"/>: the device claims too much.</exception>
+    public void Remember(UsbDeviceDescription claimed)
+    {
+        if (_claims.Exists(known => known with { Interfaces = null } == claimed with { Interfaces = null } && known.Interfaces?.SequenceEqual(claimed.Interfaces ?? []) == true))
+        {
+            return;
+        }
+
+        if (_claims.Count == MaxClaims)
+        {
+            throw UsbredirFormat.Invalid(UsbredirSide.Host, $"showed more than {MaxClaims} different descriptors of one device");
+        }
+
+        _claims.Add(claimed);
+    }
+
+    // A guest makes do with a configuration that is shorter than it says, so what is there counts; and as nobody knows what is not,
+    // it counts beside the interfaces that are known.
+    private static UsbDeviceDescription? Configuration(ReadOnlySpan<byte> data, UsbDeviceDescription known)
+    {
+        int total = UsbConfiguration.TotalLength(data);
+        IReadOnlyList<UsbClassCode> classes = UsbConfiguration.Read(data[..Math.Min(total, data.Length)]).Classes;
+        if (total > data.Length)
+        {
+            IReadOnlyList<UsbClassCode> shown = known.Interfaces ?? [];
+            classes = [.. shown, .. classes.Except(shown)];
+        }
+
+        return known.Interfaces?.SequenceEqual(classes) == true ? null : known with { Interfaces = classes };
     }
 
     private UsbDeviceDescription? Device(UsbDeviceDescriptor device, UsbDeviceDescription known)

@@ -109,14 +109,7 @@ public sealed class UsbRedirProxy : IAsyncDisposable
         }
     }
 
-    // Not on the caller's thread: other sessions wait for it, and a peer that does not read blocks its own.
-    private void OnListsChanged(object? sender, UsbPolicyChangedEventArgs change)
-    {
-        if (_session is { } session)
-        {
-            _ = Task.Run(() => session.Recheck(change.Timestamp));
-        }
-    }
+    private void OnListsChanged(object? sender, UsbPolicyChangedEventArgs change) => _session?.Recheck(change.Timestamp);
 
     private void Report(UsbEventKind kind, string reason) =>
         _report(new UsbEvent(_clock.GetUtcNow(), kind, reason) { Vm = _options.Vm, Channel = _options.Host.ToString() });

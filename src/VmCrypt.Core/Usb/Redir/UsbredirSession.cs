@@ -16,6 +16,9 @@ internal sealed class UsbredirSession : IDisposable
 {
     private const int ChunkSize = 256 * 1024;
 
+    /// <summary>How long an end may take to say hello; whoever never does would keep others away.</summary>
+    private static readonly TimeSpan s_helloPatience = TimeSpan.FromSeconds(30);
+
     private readonly Outlet _host;
     private readonly Outlet _guest;
     private readonly UsbredirFirewall _firewall;
@@ -25,6 +28,8 @@ internal sealed class UsbredirSession : IDisposable
     private readonly Action<UsbEvent> _report;
     private readonly string _channel;
     private readonly VmIdentity _vm;
+    private long _changedAt;
+    private int _changes;
 
     public UsbredirSession(Socket host, Socket guest, VmIdentity vm, string channel, UsbPolicy policy, TimeProvider clock, Action<UsbEvent> report)
     {
@@ -54,6 +59,7 @@ internal sealed class UsbredirSession : IDisposable
     public async Task<string> RunAsync(CancellationToken cancellationToken)
     {
         await using CancellationTokenRegistration end = cancellationToken.Register(Dispose);
+        await using ITimer silence = _clock.CreateTimer(_ => EndSilence(), null, s_helloPatience, Timeout.InfiniteTimeSpan);
         Task<string> fromHost = Start(() => Pump(_host, _guest, UsbredirSide.Host));
         Task<string> fromGuest = Start(() => Pump(_guest, _host, UsbredirSide.Guest));
         string reason = await await Task.WhenAny(fromHost, fromGuest);
@@ -62,9 +68,36 @@ internal sealed class UsbredirSession : IDisposable
         return reason;
     }
 
-    /// <summary>The lists have changed.</summary>
+    /// <summary>The lists have changed; returns at once.</summary>
     /// <param name="since">When that was noticed, by the clock's timestamp.</param>
     public void Recheck(long since)
+    {
+        // One thread at a time: where a peer does not read, it waits with what it has to send, and changes only count up.
+        Volatile.Write(ref _changedAt, since);
+        if (Interlocked.Increment(ref _changes) == 1)
+        {
+            _ = Task.Run(RecheckUntilQuiet);
+        }
+    }
+
+    public void Dispose()
+    {
+        _host.Socket.Dispose();
+        _guest.Socket.Dispose();
+    }
+
+    private void RecheckUntilQuiet()
+    {
+        int seen;
+        do
+        {
+            seen = Volatile.Read(ref _changes);
+            RecheckNow(Volatile.Read(ref _changedAt));
+        }
+        while (Interlocked.Add(ref _changes, -seen) > 0);
+    }
+
+    private void RecheckNow(long since)
     {
         string? closing;
         lock (_gate)
@@ -92,10 +125,17 @@ internal sealed class UsbredirSession : IDisposable
         }
     }
 
-    public void Dispose()
+    private void EndSilence()
     {
-        _host.Socket.Dispose();
-        _guest.Socket.Dispose();
+        lock (_gate)
+        {
+            if (_firewall.Features is not null)
+            {
+                return;
+            }
+        }
+
+        Dispose();
     }
 
     private static Task<string> Start(Func<string> pump) =>
@@ -180,6 +220,15 @@ internal sealed class UsbredirSession : IDisposable
 
         public void Flush(Lock gate)
         {
+            // Nothing to send: then there is nothing to wait for either, if another thread is sending and the peer does not read.
+            lock (gate)
+            {
+                if (end.Out.WrittenCount == 0)
+                {
+                    return;
+                }
+            }
+
             lock (_turn)
             {
                 ArrayBufferWriter<byte> full;

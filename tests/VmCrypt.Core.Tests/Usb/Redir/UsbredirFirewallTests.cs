@@ -1,29 +1,10 @@
-using VmCrypt.Core.Usb;
 using VmCrypt.Core.Usb.Guard;
-using VmCrypt.Core.Usb.Redir;
-using VmCrypt.Core.Usb.Rules;
 
 namespace VmCrypt.Core.Tests.Usb.Redir;
 
-public sealed class UsbredirFirewallTests
+/// <summary>What passes, what is held back, and how a device is thrown out.</summary>
+public sealed class UsbredirFirewallTests : FirewallConversation
 {
-    private static readonly UsbClassCode s_storage = UsbClassCode.Parse("08:06:50");
-    private static readonly UsbClassCode s_keyboard = UsbClassCode.Parse("03:01:01");
-
-    private readonly RedirPackets _packets = new();
-    private readonly List<UsbEventKind> _events = [];
-    private readonly List<string> _reasons = [];
-    private readonly UsbredirFirewall _firewall;
-    private UsbRuleSet _rules = UsbRuleSet.DenyAll;
-
-    public UsbredirFirewallTests() => _firewall = new UsbredirFirewall(() => _rules, TimeProvider.System, (kind, _, reason) =>
-    {
-        _events.Add(kind);
-        _reasons.Add(reason);
-    });
-
-    private byte[] Announcement => [.. _packets.EndpointInfo(), .. _packets.Interfaces(s_storage), .. _packets.Connect(0x48d, 0x1169)];
-
     [Fact]
     public void An_allowed_device_reaches_the_guest_as_it_was_announced()
     {
@@ -34,8 +15,8 @@ public sealed class UsbredirFirewallTests
 
         Assert.Equal(Announcement, ToGuest());
         Assert.Empty(ToHost());
-        Assert.Equal([UsbEventKind.Plugged, UsbEventKind.Allowed], _events);
-        Assert.Equal("048d:1169", _firewall.Shown!.Id);
+        Assert.Equal([UsbEventKind.Plugged, UsbEventKind.Allowed], Events);
+        Assert.Equal("048d:1169", Firewall.Shown!.Id);
     }
 
     [Fact]
@@ -44,7 +25,7 @@ public sealed class UsbredirFirewallTests
         Allow("class=08");
         Greet();
 
-        FromHost([.. _packets.Interfaces(s_storage), .. _packets.EndpointInfo(), .. _packets.Connect(0x48d, 0x1169)]);
+        FromHost([.. Packets.Interfaces(Storage), .. Packets.EndpointInfo(), .. Packets.Connect(0x48d, 0x1169)]);
 
         Assert.Equal(Announcement, ToGuest());
     }
@@ -55,84 +36,84 @@ public sealed class UsbredirFirewallTests
         Greet();
 
         FromHost(Announcement);
-        FromHost(_packets.Bulk(1, 0x81, 4, data: [1, 2, 3, 4]));
+        FromHost(Packets.Bulk(1, 0x81, 4, data: [1, 2, 3, 4]));
 
         Assert.Empty(ToGuest());
-        Assert.Equal(_packets.FilterReject(), ToHost());
-        Assert.Null(_firewall.Shown);
+        Assert.Equal(Packets.FilterReject(), ToHost());
+        Assert.Null(Firewall.Shown);
 
         // The guest knows of no device: its acknowledgement is given in its place.
-        FromHost(_packets.Disconnect());
-        Assert.Equal(_packets.DisconnectAck(), ToHost());
+        FromHost(Packets.Disconnect());
+        Assert.Equal(Packets.DisconnectAck(), ToHost());
         Assert.Empty(ToGuest());
     }
 
     [Fact]
-    public void A_device_taken_off_the_list_is_disconnected_at_once_and_its_last_packets_are_swallowed()
+    public void A_device_taken_off_the_list_is_disconnected_at_once_and_its_lastPackets_are_swallowed()
     {
         Plug("048d:1169");
 
         Allow();
-        _firewall.Recheck();
+        Firewall.Recheck();
 
-        Assert.Equal(_packets.Disconnect(), ToGuest());
-        Assert.Equal(_packets.FilterReject(), ToHost());
-        Assert.Equal(UsbEventKind.Ejected, _events[^1]);
+        Assert.Equal(Packets.Disconnect(), ToGuest());
+        Assert.Equal(Packets.FilterReject(), ToHost());
+        Assert.Equal(UsbEventKind.Ejected, Events[^1]);
 
-        FromGuest([.. _packets.Bulk(7, 0x81, 512), .. _packets.DisconnectAck()]);
+        FromGuest([.. Packets.Bulk(7, 0x81, 512), .. Packets.DisconnectAck()]);
         Assert.Empty(ToHost());
-        FromHost([.. _packets.Bulk(6, 0x81, 2, data: [1, 2]), .. _packets.Disconnect()]);
+        FromHost([.. Packets.Bulk(6, 0x81, 2, data: [1, 2]), .. Packets.Disconnect()]);
         Assert.Empty(ToGuest());
-        Assert.Equal(_packets.DisconnectAck(), ToHost());
+        Assert.Equal(Packets.DisconnectAck(), ToHost());
     }
 
     [Fact]
-    public void A_device_that_comes_back_before_the_guest_has_acknowledged_gets_none_of_the_old_packets()
+    public void A_device_that_comes_back_before_the_guest_has_acknowledged_gets_none_of_the_oldPackets()
     {
         Plug("048d:1169");
         Allow();
-        _firewall.Recheck();
-        FromHost(_packets.Disconnect());
+        Firewall.Recheck();
+        FromHost(Packets.Disconnect());
         Clear();
 
         Allow("048d:1169");
         FromHost(Announcement);
         Assert.Equal(Announcement, ToGuest());
 
-        FromGuest(_packets.Bulk(7, 0x01, 4, data: [1, 2, 3, 4]));
+        FromGuest(Packets.Bulk(7, 0x01, 4, data: [1, 2, 3, 4]));
         Assert.Empty(ToHost());
-        FromGuest([.. _packets.DisconnectAck(), .. _packets.Bulk(8, 0x81, 512)]);
-        Assert.Equal(_packets.Bulk(8, 0x81, 512), ToHost());
+        FromGuest([.. Packets.DisconnectAck(), .. Packets.Bulk(8, 0x81, 512)]);
+        Assert.Equal(Packets.Bulk(8, 0x81, 512), ToHost());
     }
 
     [Fact]
     public void A_transfer_cut_off_in_the_middle_is_filled_up_so_that_the_guest_stays_in_step()
     {
         Plug("048d:1169");
-        byte[] bulk = _packets.Bulk(9, 0x81, 1000, data: [.. Enumerable.Repeat((byte)0xaa, 1000)]);
+        byte[] bulk = Packets.Bulk(9, 0x81, 1000, data: [.. Enumerable.Repeat((byte)0xaa, 1000)]);
         FromHost(bulk[..500]);
         Assert.Equal(bulk[..500], ToGuest());
 
         Allow();
-        _firewall.Recheck();
+        Firewall.Recheck();
         FromHost(bulk[500..]);
 
-        Assert.Equal([.. new byte[bulk.Length - 500], .. _packets.Disconnect()], ToGuest());
+        Assert.Equal([.. new byte[bulk.Length - 500], .. Packets.Disconnect()], ToGuest());
     }
 
     [Fact]
     public void A_rejection_waits_for_the_end_of_what_the_guest_is_sending()
     {
         Plug("048d:1169");
-        byte[] bulk = _packets.Bulk(9, 0x01, 1000, data: new byte[1000]);
+        byte[] bulk = Packets.Bulk(9, 0x01, 1000, data: new byte[1000]);
         FromGuest(bulk[..500]);
 
         Allow();
-        _firewall.Recheck();
+        Firewall.Recheck();
         Assert.Equal(bulk[..500], ToHost());
         FromGuest(bulk[500..]);
 
-        Assert.Equal([.. bulk[500..], .. _packets.FilterReject()], ToHost());
+        Assert.Equal([.. bulk[500..], .. Packets.FilterReject()], ToHost());
     }
 
     [Fact]
@@ -142,113 +123,9 @@ public sealed class UsbredirFirewallTests
         FromHost(Announcement);
 
         Allow("048d:1169");
-        _firewall.Recheck();
+        Firewall.Recheck();
 
-        Assert.NotNull(_firewall.Closing);
-    }
-
-    [Fact]
-    public void Interfaces_that_change_in_use_are_asked_again()
-    {
-        Plug("class=08");
-
-        FromHost(_packets.Interfaces(s_storage, s_keyboard));
-
-        Assert.Equal(_packets.Disconnect(), ToGuest());
-        Assert.Contains("its interfaces have changed: interface 1 (03:01:01) matches no rule, which denies", _reasons);
-    }
-
-    [Fact]
-    public void A_device_without_interfaces_does_not_slip_through()
-    {
-        Allow("class=08");
-        Greet();
-
-        FromHost([.. _packets.EndpointInfo(), .. _packets.Interfaces(), .. _packets.Connect(0x48d, 0x1169)]);
-
-        Assert.Empty(ToGuest());
-        Assert.Equal(_packets.FilterReject(), ToHost());
-    }
-
-    [Theory]
-    [InlineData("A1", true)]
-    [InlineData("B2", false)]
-    public void A_serial_number_is_asked_for_before_the_device_is_shown(string serial, bool allowed)
-    {
-        Allow("048d:1169 serial=A1");
-        Greet();
-        FromHost(Announcement);
-        Assert.Empty(ToGuest());
-
-        AnswerProbe(UsbDescriptorBytes.Device(0x48d, 0x1169, serialIndex: 3));
-        AnswerProbe(UsbDescriptorBytes.Languages());
-        AnswerProbe(UsbDescriptorBytes.Text(serial));
-
-        Assert.Equal(allowed ? Announcement : [], ToGuest());
-        Assert.Equal(allowed ? [] : _packets.FilterReject(), ToHost());
-    }
-
-    [Theory]
-    [InlineData(4, new byte[0])]
-    [InlineData(0, new byte[] { 18, 1, 0 })]
-    public void A_device_that_does_not_tell_its_serial_number_is_denied(byte status, byte[] answer)
-    {
-        Allow("048d:1169 serial=A1");
-        Greet();
-        FromHost(Announcement);
-
-        AnswerProbe(answer, status);
-
-        Assert.Empty(ToGuest());
-        Assert.Equal(_packets.FilterReject(), ToHost());
-    }
-
-    [Fact]
-    public void Descriptors_that_contradict_the_announcement_throw_the_device_out()
-    {
-        Plug("048d:1169");
-        FromGuest(_packets.GetDescriptor(5, 1, 0, length: 18));
-        Clear();
-
-        FromHost(_packets.Descriptor(5, 1, 0, UsbDescriptorBytes.Device(0x1234, 0x5678)));
-
-        Assert.Equal(_packets.Disconnect(), ToGuest());
-        Assert.Equal(_packets.FilterReject(), ToHost());
-    }
-
-    [Fact]
-    public void A_configuration_with_a_hidden_keyboard_throws_the_device_out()
-    {
-        Plug("class=08");
-        FromGuest(_packets.GetDescriptor(5, 2, 0, length: 9));
-        FromGuest(_packets.GetDescriptor(6, 2, 0));
-        byte[] configuration = UsbDescriptorBytes.Configuration(s_storage, s_keyboard);
-        Clear();
-
-        byte[] head = _packets.Descriptor(5, 2, 0, configuration[..9]);
-        FromHost(head);
-        Assert.Equal(head, ToGuest());
-        FromHost(_packets.Descriptor(6, 2, 0, configuration));
-
-        Assert.Equal(_packets.Disconnect(), ToGuest());
-        Assert.Contains(_reasons, reason => reason.StartsWith("its descriptors say so: interface 1 (03:01:01)", StringComparison.Ordinal));
-    }
-
-    [Fact]
-    public void A_serial_number_seen_passing_by_counts_when_the_list_changes()
-    {
-        Plug("048d:1169");
-        FromGuest([.. _packets.GetDescriptor(5, 1, 0, length: 18), .. _packets.GetDescriptor(6, 3, 3, 0x409)]);
-        FromHost([.. _packets.Descriptor(5, 1, 0, UsbDescriptorBytes.Device(0x48d, 0x1169, serialIndex: 3)), .. _packets.Descriptor(6, 3, 3, UsbDescriptorBytes.Text("A1"))]);
-        Clear();
-
-        Allow("048d:1169 serial=A1");
-        _firewall.Recheck();
-        Assert.Empty(ToGuest());
-
-        Allow("048d:1169 serial=B2");
-        _firewall.Recheck();
-        Assert.Equal(_packets.Disconnect(), ToGuest());
+        Assert.NotNull(Firewall.Closing);
     }
 
     [Fact]
@@ -256,12 +133,12 @@ public sealed class UsbredirFirewallTests
     {
         Plug("048d:1169");
 
-        FromGuest(_packets.FilterReject());
-        Assert.Equal(_packets.FilterReject(), ToHost());
-        FromHost(_packets.Disconnect());
+        FromGuest(Packets.FilterReject());
+        Assert.Equal(Packets.FilterReject(), ToHost());
+        FromHost(Packets.Disconnect());
 
         Assert.Empty(ToGuest());
-        Assert.Equal(_packets.DisconnectAck(), ToHost());
+        Assert.Equal(Packets.DisconnectAck(), ToHost());
     }
 
     [Fact]
@@ -270,12 +147,12 @@ public sealed class UsbredirFirewallTests
         var packets = new RedirPackets { Caps = RedirPackets.AllCaps & ~8u };
         Allow("048d:1169");
         Greet(packets.Caps, RedirPackets.AllCaps);
-        FromHost([.. packets.EndpointInfo(), .. packets.Interfaces(s_storage), .. packets.Connect(0x48d, 0x1169)]);
+        FromHost([.. packets.EndpointInfo(), .. packets.Interfaces(Storage), .. packets.Connect(0x48d, 0x1169)]);
 
         Allow();
-        _firewall.Recheck();
+        Firewall.Recheck();
 
-        Assert.NotNull(_firewall.Closing);
+        Assert.NotNull(Firewall.Closing);
     }
 
     [Fact]
@@ -296,56 +173,5 @@ public sealed class UsbredirFirewallTests
         FromGuest(RedirPackets.Hello());
 
         Assert.Equal(Announcement, ToGuest());
-    }
-
-    private void AnswerProbe(byte[] data, byte status = 0)
-    {
-        byte[] question = ToHost();
-        ulong id = BitConverter.ToUInt64(question, 8);
-        (byte index, byte type) = (question[20], question[21]);
-        Assert.Equal(_packets.GetDescriptor(id, type, index, BitConverter.ToUInt16(question, 22), BitConverter.ToUInt16(question, 24)), question);
-        FromHost(_packets.Control(id, 0x80, 6, 0x80, status, (ushort)((type << 8) | index), 0, (ushort)data.Length, data));
-    }
-
-    private void Allow(params string[] rules) => _rules = new UsbRuleSet(new UsbWhitelist { Rules = [.. rules.Select(UsbRuleText.Parse)] });
-
-    private void Greet(uint host = RedirPackets.AllCaps, uint guest = RedirPackets.AllCaps)
-    {
-        FromHost(RedirPackets.Hello(host));
-        FromGuest(RedirPackets.Hello(guest));
-        Assert.Equal(RedirPackets.Hello(host), ToGuest());
-        Assert.Equal(RedirPackets.Hello(guest), ToHost());
-    }
-
-    private void Plug(string rule)
-    {
-        Allow(rule);
-        Greet();
-        FromHost(Announcement);
-        Clear();
-    }
-
-    private void FromHost(byte[] bytes) => _firewall.Receive(UsbredirSide.Host, bytes);
-
-    private void FromGuest(byte[] bytes) => _firewall.Receive(UsbredirSide.Guest, bytes);
-
-    private byte[] ToHost()
-    {
-        byte[] sent = _firewall.Host.Out.WrittenSpan.ToArray();
-        _firewall.Host.Out.Clear();
-        return sent;
-    }
-
-    private byte[] ToGuest()
-    {
-        byte[] sent = _firewall.Guest.Out.WrittenSpan.ToArray();
-        _firewall.Guest.Out.Clear();
-        return sent;
-    }
-
-    private void Clear()
-    {
-        ToHost();
-        ToGuest();
     }
 }
