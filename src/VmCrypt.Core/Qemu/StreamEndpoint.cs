@@ -9,6 +9,9 @@ namespace VmCrypt.Core.Qemu;
 /// <summary>Where a stream socket of QEMU or a peer of it is: <c>unix:/run/vm01.qmp</c> or <c>tcp:127.0.0.1:4444</c>.</summary>
 public sealed record StreamEndpoint
 {
+    /// <summary>sun_path of Linux, less its terminating zero.</summary>
+    private const int MaxUnixPath = 107;
+
     private StreamEndpoint(string text, EndPoint address)
     {
         Text = text;
@@ -22,7 +25,7 @@ public sealed record StreamEndpoint
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.MonitorEndpointInvalid"/>.</exception>
     public static StreamEndpoint Parse(string text)
     {
-        if (text.StartsWith("unix:", StringComparison.Ordinal) && Encoding.UTF8.GetByteCount(text) is > 5 and <= 5 + 107)
+        if (text.StartsWith("unix:", StringComparison.Ordinal) && FitsUnix(text[5..]))
         {
             return new StreamEndpoint(text, new UnixDomainSocketEndPoint(text[5..]));
         }
@@ -35,10 +38,13 @@ public sealed record StreamEndpoint
         }
 
         throw new InvalidInputException(ErrorIds.MonitorEndpointInvalid,
-            $"'{text}' names no socket; it has the form unix:PATH (at most 107 bytes) or tcp:HOST:PORT.");
+            $"'{text}' names no socket; it has the form unix:PATH (at most {MaxUnixPath} bytes) or tcp:HOST:PORT.");
     }
 
     public override string ToString() => Text;
+
+    /// <summary>Whether a unix socket can have this path.</summary>
+    internal static bool FitsUnix(string path) => path.Length > 0 && Encoding.UTF8.GetByteCount(path) <= MaxUnixPath;
 
     internal Socket NewSocket() => Address is UnixDomainSocketEndPoint
         ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)

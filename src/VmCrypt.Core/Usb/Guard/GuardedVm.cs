@@ -81,10 +81,10 @@ internal sealed class GuardedVm : IAsyncDisposable
             {
                 Lose(fault.Message);
             }
-            catch (Exception fault) when (fault is KeyNotFoundException or InvalidOperationException or FormatException or System.Text.Json.JsonException)
+            catch (Exception fault)
             {
-                // An answer of the wrong shape: no QEMU that we know. Closed, said, and tried again.
-                Lose($"the monitor's answer is none of QEMU's: {fault.Message}");
+                // An answer of the wrong shape, or something nobody thought of: said, and tried again. A VM is never given up.
+                Lose($"guarding has failed ({fault.GetType().Name}): {fault.Message}");
             }
 
             await Task.Delay(pause, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -18,7 +18,8 @@ internal sealed class PlugTrace : IDisposable
     private PlugTrace(FileSystemWatcher watcher)
     {
         _watcher = watcher;
-        watcher.Changed += (_, file) => Notice(file.Name);
+        watcher.Changed += (_, file) => Notice(file.FullPath);
+        watcher.Error += (_, _) => NoticeAll();
         watcher.EnableRaisingEvents = true;
     }
 
@@ -91,9 +92,18 @@ internal sealed class PlugTrace : IDisposable
         }
     }
 
-    private void Notice(string? file)
+    private void Notice(string path)
     {
-        if (file is not null && _files.TryGetValue(file, out Action? noticed))
+        if (_files.TryGetValue(Path.GetFileName(path), out Action? noticed))
+        {
+            noticed();
+        }
+    }
+
+    // Something was missed: then everything may have changed.
+    private void NoticeAll()
+    {
+        foreach (Action noticed in _files.Values)
         {
             noticed();
         }

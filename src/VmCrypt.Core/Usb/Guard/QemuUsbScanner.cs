@@ -78,7 +78,8 @@ internal sealed class QemuUsbScanner(IQemuMonitor monitor, HostUsb host)
             known = _known.GetValueOrDefault(path);
         }
 
-        if (known is not null && known.Type == type && !known.IsRedirection)
+        // What a channel and a usb-host have behind them changes without the device itself being made anew.
+        if (known is not null && known.Type == type && type is not (QemuUsbDevice.RedirType or QemuUsbDevice.HostType))
         {
             return known;
         }

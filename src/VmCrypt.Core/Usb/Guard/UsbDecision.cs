@@ -15,8 +15,7 @@ internal enum UsbAction
 }
 
 /// <summary>What is to happen to a device of a VM, and why.</summary>
-/// <param name="Filter">The filter that a channel must have.</param>
-internal sealed record UsbDecision(UsbAction Action, string Reason, string? Filter = null);
+internal sealed record UsbDecision(UsbAction Action, string Reason);
 
 /// <summary>Decides about the devices of one VM.</summary>
 internal sealed class UsbDecider(UsbGuardOptions options)
@@ -58,11 +57,11 @@ internal sealed class UsbDecider(UsbGuardOptions options)
 
         return channel.Attached && channel.Filter is not null && UsbredirFilter.OnlyAdds(channel.Filter, filter)
             ? new UsbDecision(UsbAction.Leave, "its device is allowed still; the wider filter comes once it is unplugged")
-            : new UsbDecision(UsbAction.Refilter, channel.Filter is null ? "the channel has no filter" : "the channel's filter is not the list's", filter);
+            : new UsbDecision(UsbAction.Refilter, channel.Filter is null ? "the channel has no filter" : "the channel's filter is not the list's");
     }
 
-    // A long list is not written out again for every look at every channel.
-    private string FilterOf(UsbRuleSet rules, DateTimeOffset now)
+    /// <summary>The filter that channels must have; a long list is not written out again for every look at every channel.</summary>
+    public string FilterOf(UsbRuleSet rules, DateTimeOffset now)
     {
         FilterText? known = _filter;
         if (known is null || known.Rules != rules || now >= known.Until)

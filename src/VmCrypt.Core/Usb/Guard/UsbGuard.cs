@@ -135,7 +135,8 @@ public sealed class UsbGuard : IAsyncDisposable
     {
         foreach (string folder in _sources.Folders.Where(Directory.Exists))
         {
-            foreach (string socket in Directory.EnumerateFiles(folder).Where(file => Path.GetExtension(file) is ".qmp" or ".sock"))
+            // A path that is too long for a socket cannot be one, and keeps nobody from guarding the others.
+            foreach (string socket in Directory.EnumerateFiles(folder).Where(file => Path.GetExtension(file) is ".qmp" or ".sock" && StreamEndpoint.FitsUnix(file)))
             {
                 Guard(VmEndpoint.OfQmp(StreamEndpoint.Parse($"unix:{socket}"), _context.Options.Patience));
             }
@@ -171,7 +172,7 @@ public sealed class UsbGuard : IAsyncDisposable
             await look();
             _troubles.Remove(what);
         }
-        catch (Exception fault) when (fault is VmCryptException or IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is not OperationCanceledException)
         {
             if (_troubles.GetValueOrDefault(what) != fault.Message)
             {

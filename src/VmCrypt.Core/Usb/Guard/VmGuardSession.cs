@@ -167,9 +167,9 @@ internal sealed class VmGuardSession
                 await EjectAsync(device, decision.Reason, since, cancellationToken);
             }
         }
-        catch (VmCryptException fault)
+        catch (Exception fault) when (fault is not OperationCanceledException)
         {
-            // A lost monitor ends the session by itself; whatever else QEMU said, the next look tries again.
+            // A lost monitor ends the session by itself; whatever else went wrong, the next look tries again.
             Report(UsbEventKind.Trouble, device, device.Name, fault.Message);
             await Task.Delay(_guard.Options.Look, cancellationToken);
         }
@@ -210,7 +210,8 @@ internal sealed class VmGuardSession
             _unmade.Add(channel);
         }
 
-        await MakeAsync(channel, decision.Filter!, cancellationToken);
+        // By the list as it is now: it may have changed again while the device went.
+        await MakeAsync(channel, _decider.FilterOf(_guard.Policy.For(_vm), _guard.Clock.GetUtcNow()), cancellationToken);
         Report(UsbEventKind.Refiltered, device, device.Name, decision.Reason, since);
     }
 

@@ -8,6 +8,9 @@ public sealed class HostUsb(string root = HostUsb.DefaultRoot)
 {
     public const string DefaultRoot = "/sys/bus/usb/devices";
 
+    private const string DeviceDefault = "authorized_default";
+    private const string InterfaceDefault = "interface_authorized_default";
+
     public string Root => root;
 
     /// <summary>Every device that can be read, root hubs among them, by port.</summary>
@@ -22,11 +25,16 @@ public sealed class HostUsb(string root = HostUsb.DefaultRoot)
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.AccessDenied"/>, <see cref="ErrorIds.DeviceIO"/>.</exception>
     public static void SetAuthorized(HostUsbDevice device, bool authorized) => Write(Path.Combine(device.Folder, "authorized"), authorized);
 
-    /// <summary>Whether devices on a bus start out authorised, and whether their interfaces do (without which no driver of the host takes them).</summary>
-    public static void SetDefaults(HostUsbDevice rootHub, bool devices, bool interfaces)
+    /// <summary>What devices on a bus start out as.</summary>
+    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.AccessDenied"/>, <see cref="ErrorIds.DeviceIO"/>.</exception>
+    internal static HostBusDefaults DefaultsOf(HostUsbDevice rootHub) =>
+        new(Read(Path.Combine(rootHub.Folder, DeviceDefault)), Read(Path.Combine(rootHub.Folder, InterfaceDefault)));
+
+    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.AccessDenied"/>, <see cref="ErrorIds.DeviceIO"/>.</exception>
+    internal static void SetDefaults(HostUsbDevice rootHub, HostBusDefaults defaults)
     {
-        Write(Path.Combine(rootHub.Folder, "authorized_default"), devices);
-        Write(Path.Combine(rootHub.Folder, "interface_authorized_default"), interfaces);
+        Write(Path.Combine(rootHub.Folder, DeviceDefault), defaults.Devices);
+        Write(Path.Combine(rootHub.Folder, InterfaceDefault), defaults.Interfaces);
     }
 
     /// <summary>Opens the interfaces of an authorised device to programs (QEMU), without letting a driver of the host have them.</summary>
@@ -50,19 +58,30 @@ public sealed class HostUsb(string root = HostUsb.DefaultRoot)
 
     private static void Write(string path, bool on) => Write(path, on ? "1" : "0");
 
-    private static void Write(string path, string text)
+    private static string Read(string path) => Attempt(path, () => File.ReadAllText(path).TrimEnd('\n'), "read");
+
+    private static void Write(string path, string text) => Attempt(path, () => { File.WriteAllText(path, text); return text; }, "written");
+
+    private static string Attempt(string path, Func<string> access, string what)
     {
         try
         {
-            File.WriteAllText(path, text);
+            return access();
         }
         catch (UnauthorizedAccessException fault)
         {
-            throw new DeviceFaultException(ErrorIds.AccessDenied, $"'{path}' cannot be written: {fault.Message}", fault);
+            throw new DeviceFaultException(ErrorIds.AccessDenied, $"'{path}' cannot be {what}: {fault.Message}", fault);
         }
         catch (IOException fault)
         {
-            throw new DeviceFaultException(ErrorIds.DeviceIO, $"'{path}' cannot be written: {fault.Message}", fault);
+            throw new DeviceFaultException(ErrorIds.DeviceIO, $"'{path}' cannot be {what}: {fault.Message}", fault);
         }
     }
+}
+
+/// <summary>What devices on a bus start out as, in sysfs's words: whether they are authorised, and whether their interfaces are (without which no driver of the host takes them).</summary>
+internal sealed record HostBusDefaults(string Devices, string Interfaces)
+{
+    /// <summary>Nothing is authorised by itself.</summary>
+    public static HostBusDefaults Closed { get; } = new("0", "0");
 }

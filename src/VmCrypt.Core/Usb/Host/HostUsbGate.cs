@@ -12,7 +12,8 @@ namespace VmCrypt.Core.Usb.Host;
 /// is meant for a VM, there is no moment in between. A device that a list allows is authorised, and its interfaces with it, which
 /// lets programs (QEMU's usb-host) claim them but calls no driver. Taken off the lists, it is unauthorised, which also takes it
 /// from a VM that has it. Hubs are the host's own.</para>
-/// <para>Devices that the host had before are left as they are. Disposing restores what new devices start out as.</para>
+/// <para>Devices that the host had before are left as they are. Disposing restores what new devices start out as; whoever ends without
+/// that leaves the buses closed.</para>
 /// </remarks>
 public sealed class HostUsbGate : IAsyncDisposable
 {
@@ -31,8 +32,11 @@ public sealed class HostUsbGate : IAsyncDisposable
 
     // By port and address: whoever comes to the same port later has another address.
     private readonly Dictionary<(string Folder, int Address), bool?> _decided = [];
+    // What devices on each bus started out as before, by the folder of its root hub.
+    private readonly Dictionary<string, HostBusDefaults> _buses = [];
     private readonly FileSystemWatcher? _watcher;
     private readonly Task _running;
+    private string? _trouble;
 
     /// <param name="vms">The VMs whose lists count.</param>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.AccessDenied"/>: not root.</exception>
@@ -50,7 +54,7 @@ public sealed class HostUsbGate : IAsyncDisposable
             _decided[Key(device)] = null;
             if (device.IsRootHub)
             {
-                HostUsb.SetDefaults(device, devices: false, interfaces: false);
+                CloseBus(device);
             }
         }
 
@@ -67,7 +71,10 @@ public sealed class HostUsbGate : IAsyncDisposable
         await _running;
         foreach (HostUsbDevice hub in _host.Devices().Where(device => device.IsRootHub))
         {
-            HostUsb.SetDefaults(hub, devices: true, interfaces: true);
+            if (_buses.TryGetValue(hub.Folder, out HostBusDefaults? before))
+            {
+                HostUsb.SetDefaults(hub, before);
+            }
         }
 
         _stop.Dispose();
@@ -77,10 +84,29 @@ public sealed class HostUsbGate : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
-            Look();
+            LookSafely();
             using var quiet = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
             quiet.CancelAfter(s_look);
             await _touched.Reader.ReadAsync(quiet.Token).AsTask().ContinueWith(_ => { }, TaskScheduler.Default);
+        }
+    }
+
+    // Whatever goes wrong is said once, and tried again at the next look: a gate that no longer looks would leave open what it has opened.
+    private void LookSafely()
+    {
+        try
+        {
+            Look();
+            _trouble = null;
+        }
+        catch (Exception fault)
+        {
+            if (_trouble != fault.Message)
+            {
+                _report(new UsbEvent(_clock.GetUtcNow(), UsbEventKind.Trouble, fault.Message) { Channel = _host.Root });
+            }
+
+            _trouble = fault.Message;
         }
     }
 
@@ -99,7 +125,7 @@ public sealed class HostUsbGate : IAsyncDisposable
             {
                 Decide(device, vms);
             }
-            catch (DeviceFaultException fault)
+            catch (Exception fault) when (fault is DeviceFaultException or IOException or UnauthorizedAccessException)
             {
                 // Unplugged under our hands, or no right to: the next look tells.
                 Report(UsbEventKind.Trouble, device, fault.Message);
@@ -109,6 +135,14 @@ public sealed class HostUsbGate : IAsyncDisposable
 
     private void Decide(HostUsbDevice device, IReadOnlyList<VmIdentity> vms)
     {
+        if (device.IsRootHub)
+        {
+            // A controller that came later: its bus is open until it is closed.
+            CloseBus(device);
+            _decided[Key(device)] = null;
+            return;
+        }
+
         if (IsOnlyHub(device))
         {
             HostUsb.SetAuthorized(device, authorized: true);
@@ -137,6 +171,12 @@ public sealed class HostUsbGate : IAsyncDisposable
         Report(
             allowed ? UsbEventKind.HostAuthorized : UsbEventKind.HostDeauthorized, device,
             allowed ? $"the list of {verdicts[allowing].Vm} allows it: {verdicts[allowing].Verdict.Reason}" : "no list of a VM allows it");
+    }
+
+    private void CloseBus(HostUsbDevice rootHub)
+    {
+        _buses.TryAdd(rootHub.Folder, HostUsb.DefaultsOf(rootHub));
+        HostUsb.SetDefaults(rootHub, HostBusDefaults.Closed);
     }
 
     private static (string Folder, int Address) Key(HostUsbDevice device) => (device.Folder, device.Address);

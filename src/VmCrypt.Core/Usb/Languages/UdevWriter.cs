@@ -11,7 +11,6 @@ namespace VmCrypt.Core.Usb.Languages;
 /// </remarks>
 internal static class UdevWriter
 {
-    private const int MaxAlternatives = 90;
     private const int MaxTypes = 4;
 
     private const string ClassNote =
@@ -40,9 +39,10 @@ internal static class UdevWriter
         List<string> notes = whitelist.Rules.Any(rule => rule.Class is not null) ? [ClassNote] : [];
         IReadOnlyList<NarrowedRule> rules = Narrowing.Narrow(whitelist, "udev", Sayable, notes);
         var text = new StringBuilder(Head).Append('\n');
-        for (int index = 0; index < rules.Count; index++)
+        var allowed = new UdevClasses();
+        foreach (NarrowedRule rule in rules)
         {
-            text.Append(rules[index].Rule.Allow ? Allow(rules, index, notes) : Deny(rules[index].Rule));
+            text.Append(rule.Rule.Allow ? Allow(rule, allowed, notes) : Deny(rule.Rule));
         }
 
         return new UsbExport(text.Append(Foot).Append('\n').ToString(), notes);
@@ -63,34 +63,31 @@ internal static class UdevWriter
         return rule.Class is null
             ? $"{Comma(device)}GOTO=\"vmcrypt_usb_deny\"\n"
             : $"{Comma(device)}ATTR{{bDeviceClass}}==\"{rule.Class:x2}\", GOTO=\"vmcrypt_usb_deny\"\n"
-                + $"{Comma(device)}ENV{{ID_USB_INTERFACES}}==\"*:{Pattern(rule)}:*\", GOTO=\"vmcrypt_usb_deny\"\n";
+                + $"{Comma(device)}ENV{{ID_USB_INTERFACES}}==\"*:{UdevClasses.Pattern(rule)}:*\", GOTO=\"vmcrypt_usb_deny\"\n";
     }
 
-    private static string Allow(IReadOnlyList<NarrowedRule> rules, int last, List<string> notes)
+    private static string Allow(NarrowedRule numbered, UdevClasses allowed, List<string> notes)
     {
-        UsbRule rule = rules[last].Rule;
-        UsbRule[] covering = [.. rules.Take(last + 1).Select(other => other.Rule).Where(other => other.Allow && Covers(other, rule))];
+        UsbRule rule = numbered.Rule;
+        string device = Device(rule);
+        allowed.Add(device, rule);
         string interfaces = string.Empty;
-        if (!covering.Any(other => other.Class is null))
+        if (allowed.Of(device) is { } classes)
         {
-            string[] patterns = [.. covering.Select(Pattern).Distinct()];
-            int types = LongestList(patterns.Length);
-            string lists = string.Join('|', Enumerable.Range(1, types).SelectMany(length => Lists(patterns, length)));
-            string own = string.Join('|', covering.Where(other => other.Subclass is null).Select(other => $"{other.Class:x2}").Prepend("ef").Prepend("00").Distinct());
-            interfaces = $"ATTR{{bDeviceClass}}==\"{own}\", ENV{{ID_USB_INTERFACES}}==\"{lists}\", ";
-            notes.Add($"Rule {rules[last].Number} ({rule}) allows devices with at most {types} different interface types under udev.");
+            int types = LongestList(classes.Patterns.Count);
+            string lists = string.Join('|', Enumerable.Range(1, types).SelectMany(length => Lists(classes.Patterns, length)));
+            interfaces = $"ATTR{{bDeviceClass}}==\"{string.Join('|', classes.Own)}\", ENV{{ID_USB_INTERFACES}}==\"{lists}\", ";
+            notes.Add($"Rule {numbered.Number} ({rule}) allows devices with at most {types} different interface types under udev.");
         }
 
-        return $"{Comma(Device(rule))}{interfaces}GOTO=\"vmcrypt_usb_allow\"\n";
+        return $"{Comma(device)}{interfaces}GOTO=\"vmcrypt_usb_allow\"\n";
     }
-
-    private static bool Covers(UsbRule other, UsbRule rule) => Device(other).Length == 0 || Device(other) == Device(rule);
 
     // The most types whose lists, of every length up to it, stay a readable line.
     private static int LongestList(int patterns)
     {
         int types = 1;
-        for (double sum = patterns, last = patterns; types < MaxTypes && sum + (last *= patterns) <= MaxAlternatives; types++)
+        for (double sum = patterns, last = patterns; types < MaxTypes && sum + (last *= patterns) <= UdevClasses.MaxPatterns; types++)
         {
             sum += last;
         }
@@ -98,11 +95,9 @@ internal static class UdevWriter
         return types;
     }
 
-    private static IEnumerable<string> Lists(string[] patterns, int length) => length == 1
+    private static IEnumerable<string> Lists(IReadOnlyList<string> patterns, int length) => length == 1
         ? patterns.Select(pattern => $":{pattern}:")
         : Lists(patterns, length - 1).SelectMany(_ => patterns, (head, pattern) => $"{head}{pattern}:");
-
-    private static string Pattern(UsbRule rule) => $"{rule.Class:x2}{rule.Subclass?.ToString("x2") ?? "??"}{rule.Protocol?.ToString("x2") ?? "??"}";
 
     private static string Device(UsbRule rule) => string.Join(", ", new[]
     {

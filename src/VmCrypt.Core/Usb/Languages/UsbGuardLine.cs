@@ -78,6 +78,10 @@ internal sealed class UsbGuardLine
             }
 
             _at++;
+            if (values.Count == 0)
+            {
+                throw Invalid($"has no value in the braces of its {name}");
+            }
         }
         else
         {

@@ -63,9 +63,7 @@ internal static class UsbGuardReader
             throw line.Untranslatable($"'{attribute.Operator}' with {attribute.Values.Count} values of {name}");
         }
 
-        return attribute.Operator == "none-of"
-            ? throw line.Untranslatable($"'none-of' on {name}")
-            : Bounded(line, [.. rules.SelectMany(_ => attribute.Values, with)]);
+        return attribute.Operator == "none-of" ? throw line.Untranslatable($"'none-of' on {name}") : Combine(line, rules, attribute, with);
     }
 
     private static UsbRule[] MultiplyInterfaces(UsbGuardLine line, UsbRule[] rules, List<string> notes)
@@ -77,7 +75,7 @@ internal static class UsbGuardReader
 
         string? note = (attribute.Operator, line.Allows, attribute.Values.Count) switch
         {
-            ("none-of", _, _) or (_, _, 0) => throw line.Untranslatable($"'{attribute.Operator}' on its interfaces"),
+            ("none-of", _, _) => throw line.Untranslatable($"'{attribute.Operator}' on its interfaces"),
             ("one-of", true, _) => "the whitelist wants every interface of the device allowed",
             ("match-all", true, _) or (_, true, 1) or ("one-of", false, _) => null,
             (_, true, _) => "the whitelist also allows a device with only some of these interfaces",
@@ -88,11 +86,13 @@ internal static class UsbGuardReader
             notes.Add($"USBGuard's '{line}' asks for {attribute.Operator} of its interfaces; {note}.");
         }
 
-        return Bounded(line, [.. rules.SelectMany(_ => attribute.Values, (rule, value) => WithInterface(line, rule, value))]);
+        return Combine(line, rules, attribute, (rule, value) => WithInterface(line, rule, value));
     }
 
-    private static UsbRule[] Bounded(UsbGuardLine line, UsbRule[] rules) =>
-        rules.Length <= MaxCombinations ? rules : throw line.Untranslatable($"more than {MaxCombinations} combinations of its values");
+    private static UsbRule[] Combine(UsbGuardLine line, UsbRule[] rules, UsbGuardLine.Attribute attribute, Func<UsbRule, string, UsbRule> with) =>
+        (long)rules.Length * attribute.Values.Count <= MaxCombinations
+            ? [.. rules.SelectMany(_ => attribute.Values, with)]
+            : throw line.Untranslatable($"more than {MaxCombinations} combinations of its values");
 
     private static UsbRule WithId(UsbGuardLine line, UsbRule rule, string value) =>
         UsbRuleText.WithDevice(rule, value) ?? throw line.Invalid($"has the id '{value}'; it has the form 1234:5678 or 1234:*");

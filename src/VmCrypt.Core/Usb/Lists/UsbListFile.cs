@@ -29,7 +29,11 @@ internal sealed record UsbListFile
 
     /// <summary>The file of a VM's list; the name's odd characters are written as %XX of their UTF-8 bytes.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.UsbVmNameInvalid"/>.</exception>
-    public static string NameOf(string? vm)
+    public static string NameOf(string? vm) => TryNameOf(vm) ?? throw new InvalidInputException(ErrorIds.UsbVmNameInvalid,
+        $"'{vm}' is no name of a VM with a list: it has 1 to {MaxNameLength} characters, no control characters, and at most {MaxFileNameLength} bytes as a file's name.");
+
+    /// <summary>As <see cref="NameOf"/>; null where no list can have the name.</summary>
+    public static string? TryNameOf(string? vm)
     {
         if (vm is null)
         {
@@ -38,8 +42,7 @@ internal sealed record UsbListFile
 
         if (vm.Length is 0 or > MaxNameLength || vm.Any(char.IsControl))
         {
-            throw new InvalidInputException(ErrorIds.UsbVmNameInvalid,
-                $"'{vm}' is no name of a VM: it has 1 to {MaxNameLength} characters and no control characters.");
+            return null;
         }
 
         // One VM, one file: a UUID has many spellings.
@@ -50,9 +53,7 @@ internal sealed record UsbListFile
             _ = char.IsAsciiLetterOrDigit((char)unit) || unit is (byte)'-' or (byte)'_' or (byte)'.' ? name.Append((char)unit) : name.Append($"%{unit:X2}");
         }
 
-        return name.Length <= MaxFileNameLength
-            ? name.Append(Extension).ToString()
-            : throw new InvalidInputException(ErrorIds.UsbVmNameInvalid, $"The VM's name '{vm}' is too long for a file's name.");
+        return name.Length <= MaxFileNameLength ? name.Append(Extension).ToString() : null;
     }
 
     /// <summary>The VM of a file's name, null for the default list; false for a file that holds no list.</summary>
@@ -76,7 +77,7 @@ internal sealed record UsbListFile
         }
 
         vm = Uri.UnescapeDataString(name[VmPrefix.Length..]);
-        return vm.Length is > 0 and <= MaxNameLength && !vm.Any(char.IsControl) && NameOf(vm) == fileName;
+        return TryNameOf(vm) == fileName;
     }
 }
 

@@ -53,12 +53,14 @@ public sealed class UsbPolicy : IAsyncDisposable
     }
 
     /// <summary>The rules for a VM, now: those of its UUID, else of its name, else the default list, else none, which allows nothing.</summary>
+    /// <remarks>A VM that is named like a UUID does not get that UUID's list, and a name that no list can have has none.</remarks>
     public UsbRuleSet For(VmIdentity vm)
     {
         ImmutableDictionary<string, Entry> lists = _lists;
-        Entry? Find(string? name) => lists.GetValueOrDefault(UsbListFile.NameOf(name));
-        Entry? found = (vm.Uuid is { } uuid ? Find(uuid.ToString("D")) : null) ?? Find(vm.Name) ?? Find(null);
-        return found?.Rules ?? UsbRuleSet.DenyAll;
+        Entry? Find(string? name) => UsbListFile.TryNameOf(name) is { } file ? lists.GetValueOrDefault(file) : null;
+        Entry? own = vm.Uuid is { } uuid ? Find(uuid.ToString("D")) : null;
+        Entry? named = Guid.TryParse(vm.Name, out _) ? null : Find(vm.Name);
+        return (own ?? named ?? Find(null))?.Rules ?? UsbRuleSet.DenyAll;
     }
 
     public async ValueTask DisposeAsync()
@@ -75,12 +77,25 @@ public sealed class UsbPolicy : IAsyncDisposable
         {
             while (true)
             {
-                HashSet<string> names = await NextAsync();
-                await ReloadAsync(names, retry: true, _stop.Token);
+                await FollowOnceAsync();
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
+        }
+    }
+
+    private async Task FollowOnceAsync()
+    {
+        try
+        {
+            await ReloadAsync(await NextAsync(), retry: true, _stop.Token);
+        }
+        catch (Exception fault) when (fault is not OperationCanceledException)
+        {
+            // Nobody thought of this. Lists that cannot be followed must not go on allowing: all are forgotten, and read again soon.
+            (_lists, _stamps) = (ImmutableDictionary<string, Entry>.Empty, []);
+            await Task.Delay(s_secondLook, _clock, _stop.Token);
         }
     }
 
@@ -120,8 +135,8 @@ public sealed class UsbPolicy : IAsyncDisposable
 
     private async Task<bool> IsTouchedAsync(TimeSpan pause)
     {
-        using var quiet = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        quiet.CancelAfter(pause);
+        using var over = new CancellationTokenSource(pause, _clock);
+        using var quiet = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, over.Token);
         try
         {
             return await _touched.Reader.WaitToReadAsync(quiet.Token);

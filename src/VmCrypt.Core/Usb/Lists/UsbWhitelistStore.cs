@@ -36,7 +36,7 @@ public sealed class UsbWhitelistStore
     public async Task<UsbWhitelist?> FindAsync(string? vm, CancellationToken cancellationToken)
     {
         string name = UsbListFile.NameOf(vm);
-        if (!File.Exists(_folder[name]))
+        if (!IsThere(_folder[name]))
         {
             return null;
         }
@@ -87,6 +87,24 @@ public sealed class UsbWhitelistStore
         catch (UnauthorizedAccessException fault)
         {
             throw new DeviceFaultException(ErrorIds.AccessDenied, $"The list '{path}' cannot be removed: {fault.Message}", fault);
+        }
+    }
+
+    // A file that cannot be seen (a folder without rights, a broken link, a broken disk) is not one that is not there.
+    private static bool IsThere(string path)
+    {
+        try
+        {
+            _ = File.GetAttributes(path);
+            return true;
+        }
+        catch (Exception absence) when (absence is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return false;
+        }
+        catch (UnauthorizedAccessException fault)
+        {
+            throw new DeviceFaultException(ErrorIds.AccessDenied, $"'{path}' cannot be looked at: {fault.Message}", fault);
         }
     }
 

@@ -11,7 +11,7 @@ internal sealed class FakeSysfs
         Root = Directory.CreateDirectory(Path.Combine(folder, "bus", "usb", "devices")).FullName;
         Nodes = Directory.CreateDirectory(Path.Combine(folder, "nodes")).FullName;
         File.WriteAllText(Path.Combine(folder, "bus", "usb", "drivers_probe"), string.Empty);
-        Add("usb1", 1, 0x1d6b, 0x0002, authorized: true, UsbClassCode.Parse("09:00:00"), UsbClassCode.Parse("09:00:00"));
+        AddBus("usb1", "1", "1");
     }
 
     public string Root { get; }
@@ -38,6 +38,16 @@ internal sealed class FakeSysfs
         }
 
         File.WriteAllText(Path.Combine(Nodes, $"{address:000}"), string.Empty);
+    }
+
+    /// <summary>A root hub, and what devices on its bus start out as.</summary>
+    public void AddBus(string name, string devices, string interfaces)
+    {
+        UsbClassCode hub = UsbClassCode.Parse("09:00:00");
+        string folder = Directory.CreateDirectory(Path.Combine(Root, name)).FullName;
+        File.WriteAllText(Path.Combine(folder, "authorized_default"), devices + "\n");
+        File.WriteAllText(Path.Combine(folder, "interface_authorized_default"), interfaces + "\n");
+        Add(name, 1, 0x1d6b, 0x0002, authorized: true, hub, hub);
     }
 
     public void Remove(string port) => Directory.Delete(Path.Combine(Root, port), recursive: true);

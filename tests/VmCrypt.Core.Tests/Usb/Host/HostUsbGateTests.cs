@@ -100,16 +100,45 @@ public sealed class HostUsbGateTests : IAsyncLifetime
         Assert.Equal("0", _sysfs["1-4", "authorized"]);
     }
 
-    [Fact]
-    public async Task The_end_in_order_gives_new_devices_back_to_the_host()
+    [Theory]
+    [InlineData("1", "1")]
+    [InlineData("2", "0")]
+    public async Task The_end_in_order_restores_what_new_devices_started_out_as(string devices, string interfaces)
     {
-        await Open().DisposeAsync();
+        _sysfs.AddBus("usb1", devices, interfaces);
+        HostUsbGate gate = Open();
+        Assert.Equal("0", _sysfs["usb1", "authorized_default"]);
 
-        Assert.Equal("1", _sysfs["usb1", "authorized_default"]);
-        Assert.Equal("1", _sysfs["usb1", "interface_authorized_default"]);
+        await gate.DisposeAsync();
+
+        Assert.Equal(devices, _sysfs["usb1", "authorized_default"]);
+        Assert.Equal(interfaces, _sysfs["usb1", "interface_authorized_default"]);
     }
 
-    private HostUsbGate Open() => new(new HostUsb(_sysfs.Root), _policy, () => [new VmIdentity("vm01")], _events.Enqueue, _sysfs.Nodes);
+    [Fact]
+    public async Task A_bus_that_comes_later_is_closed_too()
+    {
+        await using HostUsbGate gate = Open();
+
+        _sysfs.AddBus("usb2", "1", "1");
+
+        await Eventually(() => _sysfs["usb2", "authorized_default"] == "0" && _sysfs["usb2", "interface_authorized_default"] == "0");
+    }
+
+    [Fact]
+    public async Task A_gate_that_fails_says_so_and_looks_again()
+    {
+        int looks = 0;
+        await using HostUsbGate gate = Open(() => Interlocked.Increment(ref looks) == 1 ? throw new InvalidOperationException("no VMs yet") : [new VmIdentity("vm01")]);
+        await Eventually(() => Events(UsbEventKind.Trouble) == 1);
+
+        AddStick();
+
+        await Eventually(() => Events(UsbEventKind.HostDeauthorized) == 1);
+    }
+
+    private HostUsbGate Open(Func<IReadOnlyList<VmIdentity>>? vms = null) =>
+        new(new HostUsb(_sysfs.Root), _policy, vms ?? (() => [new VmIdentity("vm01")]), _events.Enqueue, _sysfs.Nodes);
 
     private void AddStick() => _sysfs.Add("1-2", 5, 0x048d, 0x1169, authorized: false, default, s_storage);
 

@@ -10,11 +10,15 @@ public sealed class NeverWiderTests
     private const int Rounds = 20_000;
 
     private static readonly DateTimeOffset s_now = new(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
+    private static readonly string[] s_deviceClasses = ["00:00:00", "00:00:00", "ef:02:01", "08:06:50", "ff:00:00"];
     private static readonly string[] s_classes = ["08:06:50", "08:06:62", "03:01:01", "03:00:00", "ff:00:00"];
 
     [Fact]
     public void Under_USBGuard() => AssertNeverWider(UsbExportFormat.UsbGuardRules, (text, device) =>
         text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => new UsbGuardLine(line)).First(line => Matches(line, device)).Allows);
+
+    [Fact]
+    public void Under_udev() => AssertNeverWider(UsbExportFormat.UdevRules, (text, device) => new UdevRules(text).Allow(device));
 
     [Fact]
     public void Under_Windows_device_installation_policy() => AssertNeverWider(UsbExportFormat.WindowsDeviceInstallation, (text, device) =>
@@ -32,7 +36,8 @@ public sealed class NeverWiderTests
         for (int round = 0; round < Rounds; round++)
         {
             var list = new UsbWhitelist { Rules = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => RandomRule(random))] };
-            UsbDeviceDescription device = RandomDevice(random, composite: format == UsbExportFormat.UsbGuardRules);
+            UsbDeviceDescription device = RandomDevice(random, composite: format != UsbExportFormat.WindowsDeviceInstallation);
+            device = format == UsbExportFormat.UdevRules ? device with { DeviceClass = UsbClassCode.Parse(Pick(random, s_deviceClasses)) } : device;
             string text = UsbLanguages.Format(list, format).Text;
             if (allows(text, device))
             {

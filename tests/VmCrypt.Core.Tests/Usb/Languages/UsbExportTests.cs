@@ -44,6 +44,17 @@ public sealed class UsbExportTests
     public void Udev_gets_a_line_for_each_rule(string rules, string line) =>
         Assert.Contains(line, UsbLanguages.Format(List(rules), UsbExportFormat.UdevRules).Text.Split('\n'));
 
+    [Fact]
+    public void Udev_gets_a_line_of_bounded_length_for_each_of_ten_thousand_rules()
+    {
+        var list = new UsbWhitelist { Rules = [.. Enumerable.Range(0, 10_000).Select(number => new UsbRule { Allow = true, Class = (byte)(number >> 8), Subclass = (byte)number })] };
+
+        string[] lines = UsbLanguages.Format(list, UsbExportFormat.UdevRules).Text.Split('\n');
+
+        Assert.Equal(10_000, lines.Count(line => line.EndsWith("GOTO=\"vmcrypt_usb_allow\"", StringComparison.Ordinal)));
+        Assert.True(lines.Max(line => line.Length) < 16_000);
+    }
+
     [Theory]
     [InlineData("048d:1169", @"""1""=""USB\\VID_048D&PID_1169""", true)]
     [InlineData("048d:1169 version=2.56", @"""1""=""USB\\VID_048D&PID_1169&REV_0256""", true)]

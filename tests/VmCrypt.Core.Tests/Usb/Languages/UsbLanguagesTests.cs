@@ -50,6 +50,9 @@ public sealed class UsbLanguagesTests
     [InlineData("allow with-interface 08")]
     [InlineData("allow id 048d:1169 id 048d:1170")]
     [InlineData("allow with-interface { 08:06:50")]
+    [InlineData("block label { }")]
+    [InlineData("block with-interface one-of { }")]
+    [InlineData("allow 048d:1169 serial { }")]
     [InlineData("block colour \"blue\"")]
     public void Refuses_broken_rules(string text) => AssertRefused(ErrorIds.UsbRuleInvalid, text);
 
@@ -63,6 +66,15 @@ public sealed class UsbLanguagesTests
     [InlineData("block id all-of { 048d:1169 048d:1170 }")]
     [InlineData("block id none-of { 048d:1169 }")]
     public void Refuses_conditions_that_a_whitelist_cannot_keep(string text) => AssertRefused(ErrorIds.UsbRuleUntranslatable, text);
+
+    [Fact]
+    public void Refuses_more_combinations_than_a_list_can_hold()
+    {
+        string ids = string.Join(' ', Enumerable.Range(0, 50_000).Select(id => $"1234:{id:x4}"));
+        string serials = string.Join(' ', Enumerable.Range(0, 50_000));
+
+        AssertRefused(ErrorIds.UsbRuleUntranslatable, $"allow id one-of {{ {ids} }} serial one-of {{ {serials} }}");
+    }
 
     [Fact]
     public void Says_what_an_import_does_not_keep()
