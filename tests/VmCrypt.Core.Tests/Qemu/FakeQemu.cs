@@ -24,7 +24,7 @@ internal sealed class FakeQemu : IAsyncDisposable
 
     public string Path { get; }
 
-    public string Name { get; }
+    public string Name { get; set; }
 
     /// <summary>Commands are taken and never answered.</summary>
     public bool Hangs { get; set; }
@@ -40,6 +40,9 @@ internal sealed class FakeQemu : IAsyncDisposable
 
     /// <summary>Bytes that stand where an answer should.</summary>
     public string? Garbage { get; set; }
+
+    /// <summary>What commands answer instead of what they should.</summary>
+    public ConcurrentDictionary<string, string> Answers { get; } = new();
 
     public ConcurrentQueue<string> Commands { get; } = new();
 
@@ -60,13 +63,22 @@ internal sealed class FakeQemu : IAsyncDisposable
         }
 
         _devices[id] = device;
-        Trace("usb_port_attach");
+        Log("usb_port_attach");
     }
 
     public void PlugChannel(string id, string? filter = null)
     {
         _chardevs[$"char{id}"] = "disconnected:tcp:127.0.0.1:4000";
         Plug(id, "usb-redir", ("chardev", $"char{id}"), ("filter", filter ?? string.Empty), ("attached", false));
+    }
+
+    /// <summary>Writes to QEMU's log, if it has one.</summary>
+    public void Log(string line)
+    {
+        if (_log is { } log)
+        {
+            File.AppendAllText(log, line + "\n");
+        }
     }
 
     /// <summary>Every monitor's connection breaks.</summary>
@@ -162,7 +174,7 @@ internal sealed class FakeQemu : IAsyncDisposable
             return;
         }
 
-        (JsonNode? result, string? error) = Execute(name, arguments);
+        (JsonNode? result, string? error) = Answers.TryGetValue(name, out string? other) ? (JsonNode.Parse(other), null) : Execute(name, arguments);
         var answer = new JsonObject { ["id"] = command["id"]!.DeepClone() };
         if (error is null)
         {
@@ -270,14 +282,6 @@ internal sealed class FakeQemu : IAsyncDisposable
     {
         _log = line["logfile ".Length..];
         return (string.Empty, null);
-    }
-
-    private void Trace(string line)
-    {
-        if (_log is { } log)
-        {
-            File.AppendAllText(log, line + "\n");
-        }
     }
 
     private void Broadcast(string name, JsonObject data)

@@ -23,7 +23,8 @@ internal sealed class FakeSysfs
 
     public void Add(string port, int address, ushort vendor, ushort product, bool authorized, UsbClassCode own, params UsbClassCode[] interfaces)
     {
-        string folder = Directory.CreateDirectory(Path.Combine(Root, port)).FullName;
+        // Made elsewhere and moved here, for sysfs shows a device whole.
+        string folder = Directory.CreateDirectory(Path.Combine(Nodes, "..", $"new-{port}")).FullName;
         byte[] device = UsbDescriptorBytes.Device(vendor, product, own: own);
         File.WriteAllBytes(Path.Combine(folder, "descriptors"), [.. device, .. UsbDescriptorBytes.Configuration(interfaces)]);
         foreach ((string name, string text) in new[] { ("busnum", "1"), ("devnum", $"{address}"), ("authorized", authorized ? "1" : "0") })
@@ -37,6 +38,7 @@ internal sealed class FakeSysfs
             File.WriteAllText(Path.Combine(one, "authorized"), "0\n");
         }
 
+        Directory.Move(folder, Path.Combine(Root, port));
         File.WriteAllText(Path.Combine(Nodes, $"{address:000}"), string.Empty);
     }
 
@@ -44,10 +46,14 @@ internal sealed class FakeSysfs
     public void AddBus(string name, string devices, string interfaces)
     {
         UsbClassCode hub = UsbClassCode.Parse("09:00:00");
-        string folder = Directory.CreateDirectory(Path.Combine(Root, name)).FullName;
-        File.WriteAllText(Path.Combine(folder, "authorized_default"), devices + "\n");
-        File.WriteAllText(Path.Combine(folder, "interface_authorized_default"), interfaces + "\n");
         Add(name, 1, 0x1d6b, 0x0002, authorized: true, hub, hub);
+        SetDefaults(name, devices, interfaces);
+    }
+
+    public void SetDefaults(string bus, string devices, string interfaces)
+    {
+        File.WriteAllText(Path.Combine(Root, bus, "authorized_default"), devices + "\n");
+        File.WriteAllText(Path.Combine(Root, bus, "interface_authorized_default"), interfaces + "\n");
     }
 
     public void Remove(string port) => Directory.Delete(Path.Combine(Root, port), recursive: true);

@@ -105,7 +105,7 @@ public sealed class HostUsbGateTests : IAsyncLifetime
     [InlineData("2", "0")]
     public async Task The_end_in_order_restores_what_new_devices_started_out_as(string devices, string interfaces)
     {
-        _sysfs.AddBus("usb1", devices, interfaces);
+        _sysfs.SetDefaults("usb1", devices, interfaces);
         HostUsbGate gate = Open();
         Assert.Equal("0", _sysfs["usb1", "authorized_default"]);
 

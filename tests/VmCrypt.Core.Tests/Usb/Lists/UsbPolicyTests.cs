@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Tests.Support;
 using VmCrypt.Core.Usb;
 using VmCrypt.Core.Usb.Lists;
 using VmCrypt.Core.Usb.Rules;
@@ -12,6 +14,7 @@ public sealed class UsbPolicyTests : IAsyncLifetime
     private static readonly UsbDeviceDescription s_stick = UsbDeviceDescription.Parse("048d:1169");
 
     private readonly string _folder = Directory.CreateTempSubdirectory("vmcrypt-usb-").FullName;
+    private readonly ManualClock _clock = new(new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero));
     private readonly UsbWhitelistStore _store;
     private UsbPolicy _policy = null!;
 
@@ -21,7 +24,7 @@ public sealed class UsbPolicyTests : IAsyncLifetime
 
     private string VmFile => Path.Combine(_store.Path, "vm-vm01.json");
 
-    public async ValueTask InitializeAsync() => _policy = await UsbPolicy.OpenAsync(_store, Token);
+    public async ValueTask InitializeAsync() => _policy = await UsbPolicy.OpenAsync(_store, Token, _clock);
 
     public async ValueTask DisposeAsync()
     {
@@ -110,25 +113,73 @@ public sealed class UsbPolicyTests : IAsyncLifetime
     [Fact]
     public async Task Says_so_when_time_takes_a_rule_out_of_force()
     {
-        var changes = new List<UsbPolicyChangedEventArgs>();
-        await _store.ChangeAsync("vm01", _ => [UsbRuleText.Parse("048d:1169") with { ValidUntil = DateTimeOffset.UtcNow.AddSeconds(3) }], Token);
-        await Eventually(() => Allows("vm01"));
-        _policy.Changed += (_, change) => changes.Add(change);
+        var changes = new ConcurrentQueue<UsbPolicyChangedEventArgs>();
+        UsbRule rule = UsbRuleText.Parse("048d:1169") with { ValidFrom = _clock.GetUtcNow().AddHours(1), ValidUntil = _clock.GetUtcNow().AddHours(2) };
+        await _store.ChangeAsync("vm01", _ => [rule], Token);
+        await Eventually(() => _policy.For(new VmIdentity("vm01")).Whitelist.Rules.Count == 1);
+        _policy.Changed += (_, change) => changes.Enqueue(change);
+        Assert.False(Allows("vm01"));
 
-        await Eventually(() => !Allows("vm01"));
+        _clock.Advance(TimeSpan.FromHours(1));
+        Assert.True(Allows("vm01"));
+        await Eventually(() => changes.Count == 1);
+        _clock.Advance(TimeSpan.FromHours(1));
+        Assert.False(Allows("vm01"));
+        await Eventually(() => changes.Count == 2);
 
-        await Eventually(() => changes.Exists(change => change.Files.Count == 0));
+        Assert.All(changes, change => Assert.Empty(change.Files));
     }
 
-    private static async Task Eventually(Func<bool> condition)
+    [Fact]
+    public async Task A_list_of_another_user_denies_everything()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "only root can give files away");
+        await _store.ChangeAsync("vm01", _ => [UsbRuleText.Parse("048d:1169")], Token);
+        await Eventually(() => Allows("vm01"));
+
+        using (Process chown = Process.Start("chown", ["65534", VmFile]))
+        {
+            await chown.WaitForExitAsync(Token);
+        }
+
+        await Eventually(() => !Allows("vm01"));
+        Assert.Contains("user id 65534", _policy.Faults["vm-vm01.json"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_list_that_cannot_be_seen_does_not_fall_back_to_the_default_list()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "broken links are made on Linux");
+        await _store.ChangeAsync(null, _ => [UsbRuleText.Parse("allow")], Token);
+        await Eventually(() => Allows("vm01"));
+
+        File.CreateSymbolicLink(VmFile, Path.Combine(_folder, "nowhere"));
+
+        await Eventually(() => !Allows("vm01"));
+        Assert.True(Allows("vm02"));
+    }
+
+    [Fact]
+    public async Task A_VM_that_is_named_like_a_UUID_does_not_get_the_list_of_that_UUID()
+    {
+        await _store.ChangeAsync(s_uuid.ToString(), _ => [UsbRuleText.Parse("048d:1169")], Token);
+        await Eventually(() => Allows("vm01", s_uuid));
+
+        Assert.False(Allows(s_uuid.ToString()));
+        Assert.False(Allows(s_uuid.ToString(), Guid.NewGuid()));
+    }
+
+    private async Task Eventually(Func<bool> condition)
     {
         var clock = Stopwatch.StartNew();
         while (!condition())
         {
+            // For the looks that nothing but time calls for.
+            _clock.Advance(TimeSpan.FromMilliseconds(5));
             Assert.True(clock.Elapsed < TimeSpan.FromSeconds(20), "what should have happened within 20 seconds did not");
             await Task.Delay(5, Token);
         }
     }
 
-    private bool Allows(string vm, Guid? uuid = null) => _policy.For(new VmIdentity(vm, uuid)).Judge(s_stick, DateTimeOffset.UtcNow).Allowed;
+    private bool Allows(string vm, Guid? uuid = null) => _policy.For(new VmIdentity(vm, uuid)).Judge(s_stick, _clock.GetUtcNow()).Allowed;
 }

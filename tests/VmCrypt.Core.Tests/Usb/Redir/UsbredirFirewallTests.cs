@@ -49,7 +49,7 @@ public sealed class UsbredirFirewallTests : FirewallConversation
     }
 
     [Fact]
-    public void A_device_taken_off_the_list_is_disconnected_at_once_and_its_lastPackets_are_swallowed()
+    public void A_device_taken_off_the_list_is_disconnected_at_once_and_its_last_packets_are_swallowed()
     {
         Plug("048d:1169");
 
@@ -68,7 +68,7 @@ public sealed class UsbredirFirewallTests : FirewallConversation
     }
 
     [Fact]
-    public void A_device_that_comes_back_before_the_guest_has_acknowledged_gets_none_of_the_oldPackets()
+    public void A_device_that_comes_back_before_the_guest_has_acknowledged_gets_none_of_the_old_packets()
     {
         Plug("048d:1169");
         Allow();
