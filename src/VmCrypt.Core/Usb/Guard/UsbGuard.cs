@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using VmCrypt.Core.Errors;
 using VmCrypt.Core.Qemu;
 using VmCrypt.Core.Usb.Host;
 using VmCrypt.Core.Usb.Lists;

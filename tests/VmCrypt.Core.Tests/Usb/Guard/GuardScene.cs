@@ -69,7 +69,7 @@ public abstract class GuardScene : IAsyncLifetime
     private protected async Task Allow(UsbRule rule)
     {
         await Store.ChangeAsync("vm01", rules => [.. rules, rule], Token);
-        await Eventually(() => Policy.For(new VmIdentity("vm01")).Whitelist.Rules.LastOrDefault() == rule);
+        await Eventually(() => Policy.For(new VmIdentity("vm01")).Whitelist.Rules is [.., var last] && last == rule);
     }
 
     private protected string? Filter() => Qemu.Devices.Contains("redir0") ? Qemu.Device("redir0")["filter"]?.GetValue<string>() : null;

@@ -1,4 +1,3 @@
-using VmCrypt.Core.Qemu;
 using VmCrypt.Core.Tests.Usb.Host;
 using VmCrypt.Core.Usb.Guard;
 using VmCrypt.Core.Usb.Host;

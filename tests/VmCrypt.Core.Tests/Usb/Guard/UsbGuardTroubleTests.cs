@@ -1,4 +1,3 @@
-using VmCrypt.Core.Qemu;
 using VmCrypt.Core.Usb.Guard;
 
 namespace VmCrypt.Core.Tests.Usb.Guard;
