@@ -43,14 +43,25 @@ public sealed class RegisterLibvirtSecretCommand : SecretCmdlet
     [Parameter]
     public SwitchParameter Force { get; set; }
 
+    private protected override void Begin()
+    {
+        if (VolumeKeyFile is not null)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "libvirt takes a passphrase; a volume key opens no disk there.");
+        }
+    }
+
     private protected override void ProcessImage(DiskLocation location)
     {
         if (Shell.ShouldProcess(location.Text, $"Give its passphrase to libvirt ({ConnectUri})"))
         {
-            SecretBuffer secret = RequireSecret();
-            _ = Run(token => KeySlots.FindAsync(location, OpenOptions, secret, slot: null, token))
-                ?? throw new WrongKeyException(ErrorIds.WrongPassphrase, $"The passphrase does not open {location}, so libvirt was not given it.");
-            Register(SecretUsage.Volume, location.Text, secret);
+            using DiskKeys keys = RequireKeys();
+            if (!Run(token => KeySlots.TryAsync(location, OpenOptions, keys, token)).Opens)
+            {
+                throw new WrongKeyException(ErrorIds.WrongPassphrase, $"The passphrase does not open {location}, so libvirt was not given it.");
+            }
+
+            Register(SecretUsage.Volume, location.Text, keys);
         }
     }
 
@@ -58,12 +69,14 @@ public sealed class RegisterLibvirtSecretCommand : SecretCmdlet
     {
         if (Shell.ParameterSet == NamedSet && Shell.ShouldProcess(Name, $"Give a {Usage} secret to libvirt ({ConnectUri})"))
         {
-            Register(Usage, Name, RequireSecret());
+            using DiskKeys keys = RequireKeys();
+            Register(Usage, Name, keys);
         }
     }
 
-    private void Register(SecretUsage usage, string name, SecretBuffer secret)
+    private void Register(SecretUsage usage, string name, DiskKeys keys)
     {
+        SecretBuffer secret = keys.Default!;
         if (usage == SecretUsage.Volume)
         {
             WarnUnlessQemuTakes(secret);
