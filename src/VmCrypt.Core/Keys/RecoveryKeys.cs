@@ -18,6 +18,9 @@ public static class RecoveryKeys
     // Nobody guesses 256 random bits, however cheap a try is.
     private static readonly KdfCost s_cost = KdfCost.OfIterations(KdfCost.MinIterations);
 
+    // In LUKS1 there is no token to say so: as many as keep anybody from calling the slot weak.
+    private static readonly KdfCost s_luks1Cost = KdfCost.OfIterations(100_000);
+
     /// <summary>Makes a key, its slot and (LUKS2) its token, and proves that it opens.</summary>
     /// <remarks>Slot and token are one change of the header. A crash after it, before the key was handed out, leaves a slot whose key nobody knows: remove it.</remarks>
     /// <param name="current">What opens the image now.</param>
@@ -36,8 +39,7 @@ public static class RecoveryKeys
         }
         else
         {
-            // Without a token nothing would tell that the few iterations are no weakness.
-            made = await header.AddSlotAsync(volumeKey, key, slot, KdfCost.Default, cancellationToken);
+            made = await header.AddSlotAsync(volumeKey, key, slot, s_luks1Cost, cancellationToken);
         }
 
         await session.ProveOrRemoveAsync(made, () => session.ProveAsync(key, made, cancellationToken), cancellationToken);

@@ -101,7 +101,7 @@ internal sealed class LuksDisk(string path)
         return new CryptDevice(SubDevice.Tail(device, header.Payload.Offset, ownsInner: false), key.CreateCipher(), header.Payload.IvOffset);
     }
 
-    private async Task<int> ChangeAsync(string passphrase, Func<LuksHeader, Unlocked, Task<int>> change)
+    public async Task<int> ChangeAsync(string passphrase, Func<LuksHeader, Unlocked, Task<int>> change)
     {
         var device = new MemoryDevice(File.ReadAllBytes(path));
         LuksHeader header = await LuksHeader.OpenAsync(device, LuksOpenOptions.Default, Token);
