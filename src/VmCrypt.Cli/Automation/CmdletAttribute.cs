@@ -42,9 +42,12 @@ public static class VerbsCommon
 
 public static class VerbsData
 {
+    public const string Backup = "Backup";
     public const string Convert = "Convert";
+    public const string ConvertTo = "ConvertTo";
     public const string Export = "Export";
     public const string Import = "Import";
+    public const string Restore = "Restore";
 }
 
 public static class VerbsLifecycle
@@ -59,5 +62,6 @@ public static class VerbsLifecycle
 
 public static class VerbsDiagnostic
 {
+    public const string Repair = "Repair";
     public const string Test = "Test";
 }

@@ -1,4 +1,5 @@
 using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
@@ -18,7 +19,7 @@ public static class Display
     /// <summary>The header in a line; what only LUKS2 has in lines of its own, where there is something to say.</summary>
     public static string? Header(LuksFacts? luks) => luks is null ? null : Lines(
     [
-        $"{luks.Version.ToString().ToUpperInvariant()}, {luks.Hash}, payload at {luks.PayloadOffset} in sectors of {luks.SectorSize}, UUID {luks.Uuid}",
+        $"{LuksVersions.NameOf(luks.Version)}, {luks.Hash}, payload at {luks.PayloadOffset} in sectors of {luks.SectorSize}, UUID {luks.Uuid}",
         .. Named("label", luks.Label),
         .. Named("subsystem", luks.Subsystem),
         .. Named("flags", string.Join(", ", luks.Flags)),
@@ -51,6 +52,10 @@ public static class Display
 
     public static string? Snapshots(IReadOnlyList<Qcow2Snapshot> snapshots) =>
         Lines(snapshots.Select(snapshot => $"{snapshot.Id}: {snapshot.Name}, {snapshot.Taken.LocalDateTime:yyyy-MM-dd HH:mm:ss}, {ByteSize.Format(snapshot.DiskSize)}"));
+
+    public static string? Texts(string[] texts) => Lines(texts);
+
+    public static string? Copies(IReadOnlyList<KeyCopy> copies) => Lines(copies.Select(copy => copy.Message));
 
     public static string? Weaknesses(IReadOnlyList<Weakness> weaknesses) => Lines(weaknesses.Select(weakness => weakness.Message));
 

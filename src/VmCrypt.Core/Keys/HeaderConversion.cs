@@ -40,7 +40,7 @@ public sealed class HeaderConversion : IAsyncDisposable
         {
             LuksHeader header = disk.RequireLuks();
             return header.Version == target
-                ? throw new RefusedException(ErrorIds.ConversionNeedless, $"The header of {location} is {target} already.")
+                ? throw new RefusedException(ErrorIds.ConversionNeedless, $"The header of {location} is {LuksVersions.NameOf(target)} already.")
                 : new HeaderConversion(disk, await header.PlanConversionAsync(cancellationToken), options);
         }
         catch

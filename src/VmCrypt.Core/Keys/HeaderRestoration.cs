@@ -24,9 +24,9 @@ public sealed class HeaderRestoration : IAsyncDisposable
         get
         {
             string now = _place.Header is { } header
-                ? $"the {header.Version} header {header.Uuid} with the key slots {Numbers(header)}"
+                ? $"the {LuksVersions.NameOf(header.Version)} header {header.Uuid} with the key slots {Numbers(header)}"
                 : "what stands there, which is no LUKS header";
-            return $"Write the {Backup.Version} header {Backup.Uuid} with the key slots {Numbers(_backup.Header)} ({_backup.Header.HeaderLength} bytes, the first sector last) over {now}";
+            return $"Write the {LuksVersions.NameOf(Backup.Version)} header {Backup.Uuid} with the key slots {Numbers(_backup.Header)} ({_backup.Header.HeaderLength} bytes, the first sector last) over {now}";
         }
     }
 

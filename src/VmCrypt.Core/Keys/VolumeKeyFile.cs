@@ -10,16 +10,17 @@ namespace VmCrypt.Core.Keys;
 public static class VolumeKeyFile
 {
     /// <summary>Writes the volume key to a new file that only its owner can read, and returns its length in bytes.</summary>
-    /// <param name="passphrase">Opens the image; borrowed.</param>
-    /// <param name="slot">The only slot to try; null tries all.</param>
+    /// <param name="keys">What opens the image.</param>
     /// <param name="path">A file that does not exist yet. It opens the image without any passphrase, and whatever becomes of the key slots.</param>
     /// <exception cref="RefusedException"><see cref="ErrorIds.FileExists"/>.</exception>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
     public static async ValueTask<int> ExportAsync(
-        DiskLocation location, DiskOpenOptions options, SecretBuffer passphrase, int? slot, string path, CancellationToken cancellationToken)
+        DiskLocation location, DiskOpenOptions options, DiskKeys keys, string path, CancellationToken cancellationToken)
     {
         await using DiskStack disk = await DiskStack.OpenAsync(location, options with { HeadersOnly = true }, cancellationToken);
-        using VolumeKey key = (await disk.RequireLuks().UnlockAsync(passphrase, slot, cancellationToken)).Key;
+        SecretBuffer passphrase = keys.For(location)
+            ?? throw new InvalidInputException(ErrorIds.KeyRequired, $"To export the volume key of {location}, give a passphrase or key file that opens it.");
+        using VolumeKey key = (await disk.RequireLuks().UnlockAsync(passphrase, keys.Slot, cancellationToken)).Key;
         using SecretBuffer raw = key.Export();
         await using PendingFile file = await PendingFile.CreateAsync(path, new FileCreateOptions { Length = raw.Length }, replace: false, cancellationToken);
         await file.Device.WriteAsync(0, raw.Memory, cancellationToken);

@@ -70,7 +70,7 @@ internal static class LuksHeaderMatch
 
     private static string? Version(LuksHeader disk, LuksHeader backup) => disk.Version == backup.Version
         ? null
-        : $"The backup is of a {backup.Version} header, but the disk has {disk.Version}.";
+        : $"The backup is of a {LuksVersions.NameOf(backup.Version)} header, but the disk has {LuksVersions.NameOf(disk.Version)}.";
 
     // A LUKS2 header without key slots does not say how long its key is.
     private static string? Cipher(LuksHeader disk, LuksHeader backup)

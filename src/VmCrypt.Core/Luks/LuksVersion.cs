@@ -9,6 +9,13 @@ public enum LuksVersion
     Luks2 = 2,
 }
 
+/// <summary>How versions are called.</summary>
+public static class LuksVersions
+{
+    /// <summary><c>LUKS1</c>, <c>LUKS2</c>.</summary>
+    public static string NameOf(LuksVersion version) => version.ToString().ToUpperInvariant();
+}
+
 /// <summary>Where a header lies in relation to the bytes that it protects.</summary>
 public enum LuksPlacement
 {
