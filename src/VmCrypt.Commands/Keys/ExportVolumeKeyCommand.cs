@@ -46,7 +46,7 @@ public sealed class ExportVolumeKeyCommand : UnlockingCmdlet
 
         DiskOpenOptions options = OpenOptions;
         using DiskKeys keys = KeysFor(location, Slot);
-        int bytes = Run(token => VolumeKeyFile.ExportAsync(location, options, keys, file, token));
+        int bytes = Run(token => VolumeKeyExport.RunAsync(location, options, keys, file, token));
         Shell.WriteWarning($"'{file}' opens the disk without a passphrase, also when all its key slots are changed or destroyed; only encrypting the disk anew takes that back.");
         Shell.WriteObject(new ExportedVolumeKey(location.Text, options.HeaderPath, bytes * 8, file));
     }

@@ -1,6 +1,5 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
-using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Stack;
 
@@ -21,9 +20,9 @@ public sealed class RestoreLuksHeaderCommand : SecretCmdlet
 
     private protected override void ProcessImage(DiskLocation location)
     {
-        SecretBuffer? secret = GivenSecret();
+        using DiskKeys? keys = GivenKeys();
         string backup = Shell.ResolveNewPath(BackupPath);
-        HeaderRestoration restoration = Run(token => HeaderBackups.PlanRestoreAsync(location, OpenOptions, backup, secret, Force, token));
+        HeaderRestoration restoration = Run(token => HeaderBackups.PlanRestoreAsync(location, OpenOptions, backup, keys, Force, token));
         try
         {
             if (!Shell.ShouldProcess(location.Text, restoration.Plan, Force))

@@ -1,6 +1,5 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
-using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
@@ -31,20 +30,23 @@ public static class HeaderBackups
     }
 
     /// <summary>Finds out whether a backup can be restored to an image, and holds the image until it is or is not.</summary>
-    /// <param name="passphrase">Opens the backup, to prove by the volume key itself that it belongs to the image; borrowed. Null compares digests.</param>
+    /// <param name="keys">What opens the backup, to prove by the volume key itself that it belongs to the image; borrowed. Null compares digests.</param>
     /// <param name="force">Also where the image shows no header to compare with, or one with another UUID or of another version.</param>
     /// <exception cref="RefusedException">The id of what differs, <c>HeaderBackup…</c>; <see cref="ErrorIds.LuksHeaderDestroyed"/>.</exception>
     /// <exception cref="InvalidImageException">What is wrong with the backup.</exception>
+    /// <exception cref="WrongKeyException">The keys do not open the backup.</exception>
     public static async ValueTask<HeaderRestoration> PlanRestoreAsync(
-        DiskLocation location, DiskOpenOptions options, string path, SecretBuffer? passphrase, bool force, CancellationToken cancellationToken)
+        DiskLocation location, DiskOpenOptions options, string path, DiskKeys? keys, bool force, CancellationToken cancellationToken)
     {
         HeaderPlace place = await HeaderPlace.OpenAsync(location, options with { Writable = true }, cancellationToken);
         try
         {
             LuksHeaderBackup backup = await ReadFileAsync(path, place.Placement, cancellationToken);
+            using VolumeKey? key = keys is null ? null : await UnlockAsync(backup.Header, keys, location, cancellationToken);
             if (place.Header is { } header)
             {
                 LuksHeaderMatch.Require(header, backup.Header, force);
+                await LuksHeaderMatch.RequireSameKeyAsync(header, backup.Header, key, cancellationToken);
             }
             else if (!force)
             {
@@ -53,7 +55,6 @@ public static class HeaderBackups
             }
 
             LuksHeaderRestore.RequireFits(place.Area, place.Placement, backup.Header);
-            await LuksHeaderMatch.RequireSameKeyAsync(place.Header, backup.Header, passphrase, cancellationToken);
             return new HeaderRestoration(place, backup, Describe(location, options, path, backup));
         }
         catch
@@ -97,6 +98,11 @@ public static class HeaderBackups
         await using IBlockDevice file = AlignedDevice.Over(await LocalDisk.OpenAsync(path, LocalDiskOptions.ReadOnly, cancellationToken));
         return await LuksHeaderBackup.ReadAsync(file, placement == LuksPlacement.Attached ? LuksPlacement.Detached : placement, cancellationToken);
     }
+
+    private static async ValueTask<VolumeKey> UnlockAsync(LuksHeader backup, DiskKeys keys, DiskLocation location, CancellationToken cancellationToken) =>
+        keys.VolumeKey is { } volumeKey
+            ? await backup.UnlockWithVolumeKeyAsync(volumeKey, cancellationToken)
+            : (await backup.UnlockAsync(keys.For(location)!, keys.Slot, cancellationToken)).Key;
 
     internal static HeaderBackup Describe(DiskLocation location, DiskOpenOptions options, string path, LuksHeaderBackup backup) => new(
         location.Text,

@@ -29,27 +29,18 @@ internal static class LuksHeaderMatch
         }
     }
 
-    /// <summary>Makes sure that the backup holds the disk's volume key, by the key itself where a passphrase opens it.</summary>
-    /// <param name="disk">Null where the disk has no header any more, so that only the passphrase is tried.</param>
-    /// <param name="passphrase">Opens the backup; null to compare the digests, which is enough unless somebody made one of them anew.</param>
+    /// <summary>Makes sure that the backup holds the disk's volume key.</summary>
+    /// <param name="key">The volume key of the backup; null to compare the digests, which is enough unless somebody made one of them anew.</param>
     /// <exception cref="RefusedException"><see cref="ErrorIds.HeaderBackupKeyDiffers"/>.</exception>
-    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>: it opens no slot of the backup.</exception>
-    public static async ValueTask RequireSameKeyAsync(
-        LuksHeader? disk, LuksHeader backup, SecretBuffer? passphrase, CancellationToken cancellationToken)
+    public static async ValueTask RequireSameKeyAsync(LuksHeader disk, LuksHeader backup, VolumeKey? key, CancellationToken cancellationToken)
     {
-        if (passphrase is null)
+        if (key is null)
         {
-            if (disk is not null && !disk.Proof.IsSameAs(backup.Proof))
+            if (!disk.Proof.IsSameAs(backup.Proof))
             {
                 throw KeyDiffers("A passphrase of the backup can prove them equal all the same.");
             }
 
-            return;
-        }
-
-        using VolumeKey key = (await backup.UnlockAsync(passphrase, null, cancellationToken)).Key;
-        if (disk is null)
-        {
             return;
         }
 

@@ -1,6 +1,3 @@
-using VmCrypt.Core.Block;
-using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
@@ -116,9 +113,7 @@ public sealed class HeaderBackupTests : IDisposable
         }
         else
         {
-            using var keys = new DiskKeys(LuksDisk.Secret("secret"));
-            using SecretBuffer changed = LuksDisk.Secret("changed");
-            await KeySlots.ChangeAsync(DiskLocation.Parse(image), new DiskOpenOptions(), keys, changed, LuksDisk.Quick.Cost, Token);
+            await KeySlots.RemoveAsync(DiskLocation.Parse(image), new DiskOpenOptions(), slot: 0, keys: null, force: true, Token);
         }
 
         await RestoreAsync(image, _scratch["inside"], force: destroyed);
@@ -172,13 +167,13 @@ public sealed class HeaderBackupTests : IDisposable
         LuksDisk disk = await MakeAsync(version);
         using var keys = new DiskKeys(LuksDisk.Secret(LuksDisk.Passphrase));
 
-        await VolumeKeyFile.ExportAsync(DiskLocation.Parse(disk.Path), new DiskOpenOptions(), keys, _scratch["vk"], Token);
+        await VolumeKeyExport.RunAsync(DiskLocation.Parse(disk.Path), new DiskOpenOptions(), keys, _scratch["vk"], Token);
 
         Assert.Equal(_cryptsetup.VolumeKey(disk), File.ReadAllBytes(_scratch["vk"]));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_scratch["vk"]));
         Tools.Run("cryptsetup", "open", "--test-passphrase", "--volume-key-file", _scratch["vk"], disk.Path);
         var exists = await Assert.ThrowsAsync<RefusedException>(
-            () => VolumeKeyFile.ExportAsync(DiskLocation.Parse(disk.Path), new DiskOpenOptions(), keys, _scratch["vk"], Token).AsTask());
+            () => VolumeKeyExport.RunAsync(DiskLocation.Parse(disk.Path), new DiskOpenOptions(), keys, _scratch["vk"], Token).AsTask());
         Assert.Equal(ErrorIds.FileExists, exists.ErrorId);
     }
 

@@ -63,7 +63,7 @@ public sealed class HeaderLockTests : IDisposable
             await Assert.ThrowsAsync<DeviceBusyException>(async () => await HeaderLock.TakeAsync(disk.Path, exclusive: true, TimeSpan.Zero, Token));
         }
 
-        await KeySlots.RemoveAsync(DiskLocation.Parse(disk.Path), new DiskOpenOptions(), 0, force: true, Token);
+        await KeySlots.RemoveAsync(DiskLocation.Parse(disk.Path), new DiskOpenOptions(), slot: 0, keys: null, force: true, Token);
 
         using HeaderLock? free = await HeaderLock.TakeAsync(disk.Path, exclusive: true, TimeSpan.Zero, Token);
         Assert.NotNull(free);

@@ -7,20 +7,18 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Core.Keys;
 
 /// <summary>A volume key as a file: the raw bytes and nothing else, as cryptsetup's --volume-key-file writes and reads it.</summary>
-public static class VolumeKeyFile
+public static class VolumeKeyExport
 {
     /// <summary>Writes the volume key to a new file that only its owner can read, and returns its length in bytes.</summary>
     /// <param name="keys">What opens the image.</param>
     /// <param name="path">A file that does not exist yet. It opens the image without any passphrase, and whatever becomes of the key slots.</param>
     /// <exception cref="RefusedException"><see cref="ErrorIds.FileExists"/>.</exception>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
-    public static async ValueTask<int> ExportAsync(
+    public static async ValueTask<int> RunAsync(
         DiskLocation location, DiskOpenOptions options, DiskKeys keys, string path, CancellationToken cancellationToken)
     {
-        await using DiskStack disk = await DiskStack.OpenAsync(location, options with { HeadersOnly = true }, cancellationToken);
-        SecretBuffer passphrase = keys.For(location)
-            ?? throw new InvalidInputException(ErrorIds.KeyRequired, $"To export the volume key of {location}, give a passphrase or key file that opens it.");
-        using VolumeKey key = (await disk.RequireLuks().UnlockAsync(passphrase, keys.Slot, cancellationToken)).Key;
+        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: false, cancellationToken);
+        using VolumeKey key = (await session.UnlockAsync(keys, cancellationToken)).Key;
         using SecretBuffer raw = key.Export();
         await using PendingFile file = await PendingFile.CreateAsync(path, new FileCreateOptions { Length = raw.Length }, replace: false, cancellationToken);
         await file.Device.WriteAsync(0, raw.Memory, cancellationToken);
