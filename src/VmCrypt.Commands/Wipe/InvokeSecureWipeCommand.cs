@@ -16,7 +16,7 @@ public sealed class InvokeSecureWipeCommand : WipeCmdlet
     private const string FreeSpaceSet = "FreeSpace";
     private const long Megabyte = 1_000_000;
 
-    private readonly List<WipeRequest> _queue = [];
+    private readonly List<WipeGroup> _queue = [];
     private WipeStandards? _standards;
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
@@ -146,7 +146,7 @@ public sealed class InvokeSecureWipeCommand : WipeCmdlet
         {
             while (Run((progress, _) => wipes.NextAsync(progress)) is { } outcome)
             {
-                Attempt(outcome.Request.Path, () => Report(outcome.Result ?? throw outcome.Fault!));
+                Report(outcome);
             }
         }
         finally
@@ -178,29 +178,47 @@ public sealed class InvokeSecureWipeCommand : WipeCmdlet
             ConfirmedVM = ConfirmVM,
             Include = Include.Aggregate(WipeInclude.None, (all, one) => all | one),
         };
-        foreach (WipeRequest one in Run(token => new ValueTask<IReadOnlyList<WipeRequest>>(WipeService.ExpandAsync(request, token))))
+        IReadOnlyList<WipeRequest> all = Run(token => new ValueTask<IReadOnlyList<WipeRequest>>(WipeService.ExpandAsync(request, token)));
+        WipeRequest?[] confirmed = [.. all.Select(Confirm)];
+        if (confirmed[0] is not null)
         {
-            Attempt(one.Path, () => TakeOne(one));
+            TakeGroup(new WipeGroup([.. confirmed.OfType<WipeRequest>()]));
+        }
+        else if (confirmed.Any(one => one is not null))
+        {
+            Shell.WriteWarning($"{path}: it stays, and so does what belongs to it.");
         }
     }
 
-    private void TakeOne(WipeRequest request)
+    /// <summary>The request, bound to what was planned; null where it is refused, or the user does not want it.</summary>
+    private WipeRequest? Confirm(WipeRequest request)
     {
-        WipePlan plan = Run(token => new ValueTask<WipePlan>(Service.PlanAsync(request, token)));
-        if (!Shell.ShouldProcess(request.Path, WipePlans.Describe(plan), Force))
+        WipeRequest? confirmed = null;
+        Attempt(request.Path, () =>
         {
+            WipePlan plan = Run(token => new ValueTask<WipePlan>(Service.PlanAsync(request, token)));
+            if (Shell.ShouldProcess(request.Path, WipePlans.Describe(plan), Force))
+            {
+                confirmed = request with { PlannedIdentity = plan.Identity };
+            }
+        });
+        return confirmed;
+    }
+
+    private void TakeGroup(WipeGroup group)
+    {
+        if (ThrottleLimit > 1)
+        {
+            _queue.Add(group);
             return;
         }
 
-        if (ThrottleLimit > 1)
-        {
-            _queue.Add(request);
-        }
-        else
-        {
-            Report(Run((progress, token) => new ValueTask<WipeResult>(Service.RunAsync(request, progress, token))));
-        }
+        var ended = new List<WipeOutcome>();
+        Run((progress, token) => new ValueTask(group.RunAsync(Service, _ => progress, ended.Add, token)));
+        ended.ForEach(Report);
     }
+
+    private void Report(WipeOutcome outcome) => Attempt(outcome.Request.Path, () => Report(outcome.Result ?? throw outcome.Fault!));
 
     private void WipeFreeSpace(string folder)
     {
@@ -210,10 +228,14 @@ public sealed class InvokeSecureWipeCommand : WipeCmdlet
             Standard = ChosenStandard ?? _standards!["Zero"],
             Verify = Verify,
             ReserveBytes = Reserve,
+            StatePath = StatePath is null ? null : Shell.ResolveNewPath(StatePath),
+            Restart = Restart,
+            FlushEvery = TimeSpan.FromSeconds(FlushSeconds),
             BytesPerSecond = ThrottleMBps * Megabyte,
             Idle = IdlePriority,
         };
-        if (Shell.ShouldProcess(folder, $"Fill the free space of its file system, wipe it by {request.Standard.Name} and give it back", Force))
+        long bytes = WipeService.MeasureFreeSpace(request);
+        if (Shell.ShouldProcess(folder, WipePlans.Describe(request, bytes), Force))
         {
             Report(Run((progress, token) => new ValueTask<WipeResult>(Service.RunFreeSpaceAsync(request, progress, token))));
         }

@@ -4,9 +4,6 @@ using VmCrypt.Core.Wipe;
 
 namespace VmCrypt.Commands.Wipe;
 
-/// <summary>What came of one of several wipes: a result, or why there is none.</summary>
-internal sealed record WipeOutcome(WipeRequest Request, WipeResult? Result, Exception? Fault);
-
 /// <summary>Runs several wipes at once and hands out what came of each as it ends.</summary>
 internal sealed class ParallelWipes
 {
@@ -14,10 +11,10 @@ internal sealed class ParallelWipes
     private readonly SharedProgress _progress;
     private readonly Task _running;
 
-    public ParallelWipes(WipeService service, IReadOnlyList<WipeRequest> requests, int limit, CancellationToken stop)
+    public ParallelWipes(WipeService service, IReadOnlyList<WipeGroup> groups, int limit, CancellationToken stop)
     {
-        _progress = new SharedProgress(requests.Count);
-        _running = Task.Run(() => RunAsync(service, requests, limit, stop), CancellationToken.None);
+        _progress = new SharedProgress(groups.Sum(group => group.Requests.Count));
+        _running = Task.Run(() => RunAsync(service, groups, limit, stop), CancellationToken.None);
     }
 
     /// <summary>The next one that ended; null when there are no more. A stop ends them all, and each still gives its outcome.</summary>
@@ -29,26 +26,11 @@ internal sealed class ParallelWipes
 
     public void Join() => _running.GetAwaiter().GetResult();
 
-    private async Task RunAsync(WipeService service, IReadOnlyList<WipeRequest> requests, int limit, CancellationToken stop)
+    private async Task RunAsync(WipeService service, IReadOnlyList<WipeGroup> groups, int limit, CancellationToken stop)
     {
         var options = new ParallelOptions { MaxDegreeOfParallelism = limit };
-        await Parallel.ForEachAsync(requests, options, async (request, _) =>
-        {
-            if (stop.IsCancellationRequested)
-            {
-                return;
-            }
-
-            try
-            {
-                WipeResult result = await service.RunAsync(request, _progress.Of(request.Path), stop);
-                _ended.Writer.TryWrite(new WipeOutcome(request, result, null));
-            }
-            catch (Exception fault)
-            {
-                _ended.Writer.TryWrite(new WipeOutcome(request, null, fault));
-            }
-        });
+        await Parallel.ForEachAsync(groups, options, async (group, _) =>
+            await group.RunAsync(service, request => _progress.Of(request.Path), outcome => _ended.Writer.TryWrite(outcome), stop));
         _ended.Writer.Complete();
     }
 

@@ -2,6 +2,7 @@ using System.Management.Automation;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe;
+using VmCrypt.Core.Wipe.Medium;
 
 namespace VmCrypt.Commands.Wipe;
 
@@ -37,8 +38,7 @@ public abstract class WipeCmdlet : CertifyingCmdlet
         Shell.WriteObject(result);
         if (result.Status == WipeStatus.Interrupted)
         {
-            string how = result.JournalPath is { } journal ? $"Resume-SecureWipe goes on with it ({journal})" : "the next wipe starts from the beginning";
-            Shell.WriteWarning($"{result.Path}: the wipe was stopped; {how}.");
+            Shell.WriteWarning($"{result.Path}: the wipe was stopped; {WhatNext(result)}.");
             throw new OperationCanceledException(StopToken);
         }
 
@@ -52,6 +52,13 @@ public abstract class WipeCmdlet : CertifyingCmdlet
             throw result.Fault ?? new DeviceFaultException(ErrorIds.WipeNotVerified, result.Findings[0].Text);
         }
     }
+
+    private static string WhatNext(WipeResult result) => (result.JournalPath, result.Target.Kind) switch
+    {
+        (null, _) => "the next wipe starts from the beginning",
+        (var journal, TargetKind.FreeSpace) => $"Resume-SecureWipe goes on with it ({journal}), and until then its files take the space",
+        var (journal, _) => $"Resume-SecureWipe goes on with it ({journal})",
+    };
 
     private void Certify(WipeResult result, string path)
     {

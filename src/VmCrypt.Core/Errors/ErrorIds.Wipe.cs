@@ -11,6 +11,9 @@ public static partial class ErrorIds
     /// <summary>The target grew, shrank or was replaced while it was wiped.</summary>
     public const string WipeTargetChanged = nameof(WipeTargetChanged);
 
+    /// <summary>Another target has the name than the one that was checked or planned for.</summary>
+    public const string WipeTargetReplaced = nameof(WipeTargetReplaced);
+
     /// <summary>So much of the medium fails that going on makes no sense.</summary>
     public const string WipeMediumFailing = nameof(WipeMediumFailing);
 
@@ -47,6 +50,9 @@ public static partial class ErrorIds
     /// <summary>A wipe of the target with other settings was begun and not finished.</summary>
     public const string WipeJournalPending = nameof(WipeJournalPending);
 
+    /// <summary>Since a wipe was stopped, somebody has written to the target.</summary>
+    public const string WipeTargetWritten = nameof(WipeTargetWritten);
+
     /// <summary>No journal tells of a wipe to go on with.</summary>
     public const string WipeJournalMissing = nameof(WipeJournalMissing);
 
@@ -61,6 +67,9 @@ public static partial class ErrorIds
 
     /// <summary>The wipe policy wants a second confirmation.</summary>
     public const string WipeConfirmationMissing = nameof(WipeConfirmationMissing);
+
+    /// <summary>The standard destroys key slots, and free space has none.</summary>
+    public const string WipeStandardNeedsImage = nameof(WipeStandardNeedsImage);
 
     /// <summary>Other images are built on the file.</summary>
     public const string WipeTargetIsBacking = nameof(WipeTargetIsBacking);

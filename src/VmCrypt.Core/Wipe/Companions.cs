@@ -21,60 +21,92 @@ public enum WipeInclude
     /// <summary><c>.meta</c> and <c>.lease</c> of an oVirt storage domain.</summary>
     Neighbours = 4,
 
-    All = Backing | DataFile | Neighbours,
+    /// <summary>The file of a detached LUKS header, where it is named.</summary>
+    Header = 8,
+
+    All = Backing | DataFile | Neighbours | Header,
 }
 
-/// <summary>Finds the files that belong to an image.</summary>
+/// <summary>What belongs to an image besides its own file, found while it can still be read.</summary>
 /// <remarks>Only files in the image's own folder are followed: an image is hostile input and could name anybody's file to be wiped.</remarks>
-internal static class Companions
+internal sealed record Companions(IReadOnlyList<(WipeInclude Kind, string Path)> Files, int Snapshots)
 {
     private static readonly string[] s_neighbours = [".meta", ".lease"];
 
-    public static async Task<IReadOnlyList<(WipeInclude Kind, string Path)>> FindAsync(string path, CancellationToken cancellationToken)
+    public static async Task<Companions> FindAsync(WipeRequest request, CancellationToken cancellationToken)
     {
-        if (TargetOpener.KindOf(path) != TargetKind.File)
+        if (TargetOpener.KindOf(request.Path) != TargetKind.File)
         {
-            return [];
+            return new Companions([.. HeaderOf(request)], 0);
         }
 
-        string full = TargetOpener.FullPath(path);
-        var found = new List<(WipeInclude Kind, string Path)>();
-        if (ImageRelations.StartsAsQcow(full))
-        {
-            found.AddRange(await ReferencesAsync(full, cancellationToken));
-        }
-
-        found.AddRange(s_neighbours.Select(suffix => full + suffix)
+        string full = TargetOpener.FullPath(request.Path);
+        ImageDescription? image = ImageRelations.StartsAsQcow(full) ? await DescribeAsync(full, cancellationToken) : null;
+        IEnumerable<(WipeInclude, string)> neighbours = s_neighbours.Select(suffix => full + suffix)
             .Where(neighbour => FilePlatform.Current.KindOf(neighbour) == PathKind.File)
-            .Select(neighbour => (WipeInclude.Neighbours, neighbour)));
-        return found;
+            .Select(neighbour => (WipeInclude.Neighbours, neighbour));
+        return new Companions([.. ReferencesOf(image, full), .. neighbours, .. HeaderOf(request)], image?.Snapshots.Length ?? 0);
     }
 
-    private static async Task<IEnumerable<(WipeInclude Kind, string Path)>> ReferencesAsync(string path, CancellationToken cancellationToken)
+    /// <summary>What the result of <paramref name="request"/> has to say of them.</summary>
+    public IEnumerable<WipeFinding> Findings(WipeRequest request)
+    {
+        if (Snapshots > 0)
+        {
+            yield return new WipeFinding(FindingKind.Snapshots, FindingWeight.Note,
+                $"The image holds {Snapshots} internal snapshots, which are part of its bytes and go with them.");
+        }
+
+        foreach ((_, string path) in Files.Where(file => !request.Together.Contains(file.Path)))
+        {
+            yield return new WipeFinding(FindingKind.NotIncluded, FindingWeight.Note, $"Not covered: '{path}', which belongs to the disk.");
+        }
+    }
+
+    private static IEnumerable<(WipeInclude, string)> HeaderOf(WipeRequest request) =>
+        request.HeaderPath is { } header && File.Exists(header) ? [(WipeInclude.Header, Path.GetFullPath(header))] : [];
+
+    // Damaged, or what it names lies elsewhere: its own bytes are wiped all the same.
+    private static async Task<ImageDescription?> DescribeAsync(string path, CancellationToken cancellationToken)
     {
         try
         {
-            var all = new List<(WipeInclude, string)>();
-            ImageDescription? image = await ImageInspector.DescribeAsync(DiskLocation.Parse(path), DiskOpenOptions.Default, cancellationToken);
-            for (; image is not null; image = image.Backing)
-            {
-                if (image.Path != path && !DiskLocation.IsNbdUri(image.Path))
-                {
-                    all.Add((WipeInclude.Backing, image.Path));
-                }
-
-                if (image.Qcow2?.DataFile is { } data)
-                {
-                    all.Add((WipeInclude.DataFile, ReferencePolicy.Default.Resolve(data, DiskLocation.Parse(image.Path))));
-                }
-            }
-
-            return all;
+            return await ImageInspector.DescribeAsync(DiskLocation.Parse(path), DiskOpenOptions.Default, cancellationToken);
         }
         catch (VmCryptException)
         {
-            // Damaged, or what it names lies elsewhere: its own bytes are wiped all the same.
-            return [];
+            return null;
+        }
+    }
+
+    private static List<(WipeInclude, string)> ReferencesOf(ImageDescription? image, string path)
+    {
+        var all = new List<(WipeInclude, string)>();
+        for (; image is not null; image = image.Backing)
+        {
+            if (image.Path != path && !DiskLocation.IsNbdUri(image.Path))
+            {
+                all.Add((WipeInclude.Backing, image.Path));
+            }
+
+            if (DataFileOf(image) is { } data)
+            {
+                all.Add((WipeInclude.DataFile, data));
+            }
+        }
+
+        return all;
+    }
+
+    private static string? DataFileOf(ImageDescription image)
+    {
+        try
+        {
+            return image.Qcow2?.DataFile is { } name ? ReferencePolicy.Default.Resolve(name, DiskLocation.Parse(image.Path)) : null;
+        }
+        catch (VmCryptException)
+        {
+            return null;
         }
     }
 }

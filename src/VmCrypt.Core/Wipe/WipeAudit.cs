@@ -6,7 +6,7 @@ namespace VmCrypt.Core.Wipe;
 /// <summary>What the wipe writes into the audit log. Never cancelled with the wipe: a stop is exactly what has to be written down.</summary>
 internal sealed class WipeAudit(AuditLog log)
 {
-    /// <summary>Runs <paramref name="work"/>; what it refuses is written down and thrown on.</summary>
+    /// <summary>Runs <paramref name="work"/>; what it refuses, or fails at, is written down and thrown on.</summary>
     public async Task<WipeResult> RefusalsOfAsync(WipeRequest request, Func<Task<WipeResult>> work)
     {
         try
@@ -15,10 +15,12 @@ internal sealed class WipeAudit(AuditLog log)
         }
         catch (VmCryptException refusal)
         {
-            await WriteAsync("Wipe.Refuse", request, "Refused", ("error", refusal.ErrorId), ("reason", refusal.Message));
+            await RefusedAsync(request, refusal);
             throw;
         }
     }
+
+    public Task DeletingAsync(WipeRequest request) => WriteAsync("Wipe.Begin", request, "Started", ("after", $"{AfterWipe.Delete}"), ("standard", "none: the policy allows no erasing"));
 
     public Task BeginAsync(WipeSession session) => WriteAsync("Wipe.Begin", session.Request, "Started", session.BeginFacts);
 
@@ -29,6 +31,19 @@ internal sealed class WipeAudit(AuditLog log)
 
     public Task KeysErasedAsync(WipeRequest request, KeyErasure keys) => WriteAsync(
         "Wipe.EraseKeys", request, keys.Verified ? "Done" : "Failed", ("uuid", keys.Uuid), ("slots", $"{keys.SlotsDestroyed}"));
+
+    // A log that cannot be written must not hide why.
+    private async Task RefusedAsync(WipeRequest request, VmCryptException refusal)
+    {
+        try
+        {
+            (string action, string outcome) = refusal is DeviceFaultException ? ("Wipe.Fail", "Failed") : ("Wipe.Refuse", "Refused");
+            await WriteAsync(action, request, outcome, ("error", refusal.ErrorId), ("reason", refusal.Message));
+        }
+        catch (VmCryptException)
+        {
+        }
+    }
 
     // What was done is done: a log that fails now must not hide the result.
     private async Task<WipeResult> WithReceiptAsync(string action, WipeRequest request, WipeResult result, params (string Name, string Value)[] details)

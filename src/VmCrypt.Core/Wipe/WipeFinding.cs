@@ -65,6 +65,12 @@ public enum FindingKind
     /// <summary>Files that belong to the disk and were not wiped with it.</summary>
     NotIncluded,
 
+    /// <summary>The image holds snapshots of its disk.</summary>
+    Snapshots,
+
+    /// <summary>Sectors that the drive has replaced, and areas that it hides.</summary>
+    HiddenAreas,
+
     /// <summary>The bytes were not overwritten at all.</summary>
     NotErased,
 

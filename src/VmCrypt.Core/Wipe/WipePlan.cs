@@ -8,6 +8,9 @@ public sealed record WipePlan
 {
     public required MediumFacts Target { get; init; }
 
+    /// <summary>Names this target and no other; see <see cref="WipeRequest.PlannedIdentity"/>.</summary>
+    public required string Identity { get; init; }
+
     public required WipeStandard Standard { get; init; }
 
     public required VerifyMode Verify { get; init; }

@@ -32,7 +32,7 @@ public sealed record WipeRequest
     /// <summary>0 for no limit.</summary>
     public long BytesPerSecond { get; init; }
 
-    /// <summary>How often the target is flushed and its journal saved; a wipe that ends sooner leaves no journal behind.</summary>
+    /// <summary>How often the target is flushed and its journal saved.</summary>
     public TimeSpan FlushEvery { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Let everybody else's I/O go first.</summary>
@@ -52,8 +52,11 @@ public sealed record WipeRequest
     /// <summary>Throw away the journal of a wipe that was begun, and start anew.</summary>
     public bool Restart { get; init; }
 
-    /// <summary>The file of a detached LUKS header, for a cryptographic erase.</summary>
+    /// <summary>The file of a detached LUKS header: for a cryptographic erase, and to go along with <see cref="WipeInclude.Header"/>.</summary>
     public string? HeaderPath { get; init; }
+
+    /// <summary>What <see cref="WipePlan.Identity"/> said of the target when it was planned and confirmed; another one is refused. Null for whatever has the name.</summary>
+    public string? PlannedIdentity { get; init; }
 
     /// <summary>The VM that the disk belongs to, for the policy.</summary>
     public string? VM { get; init; }
@@ -64,8 +67,8 @@ public sealed record WipeRequest
     /// <summary>What of the files that belong to an image is wiped along with it; see <see cref="WipeService.ExpandAsync"/>.</summary>
     public WipeInclude Include { get; init; }
 
-    /// <summary>Files that are wiped along with this one, and so no longer depend on it.</summary>
-    internal IReadOnlyList<string> Together { get; init; } = [];
+    /// <summary>Full paths of images that are, or were, wiped along with this one, and so no longer depend on it.</summary>
+    public IReadOnlyList<string> Together { get; init; } = [];
 
     /// <summary>The wipe was confirmed when it was begun.</summary>
     internal bool Confirmed { get; init; }

@@ -1,12 +1,10 @@
 using VmCrypt.Core.Audit;
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe.Engine;
 using VmCrypt.Core.Wipe.Journal;
 using VmCrypt.Core.Wipe.Medium;
-using VmCrypt.Core.Wipe.Patterns;
 using VmCrypt.Core.Wipe.Policy;
 using VmCrypt.Core.Wipe.Standards;
 using VmCrypt.Core.Wipe.Targets;
@@ -18,6 +16,7 @@ public sealed class WipeService
 {
     private readonly ConfigurationFolder _configuration;
     private readonly WipeAudit _audit;
+    private readonly WipeRunner _runner;
     private readonly WipePolicies _policies;
     private readonly ImageRelations _relations = new();
     private readonly TimeProvider _clock;
@@ -27,6 +26,7 @@ public sealed class WipeService
         _configuration = configuration;
         _clock = clock ?? TimeProvider.System;
         _audit = new WipeAudit(AuditLog.Of(configuration));
+        _runner = new WipeRunner(configuration, _audit, _clock);
         _policies = new WipePolicies(configuration);
     }
 
@@ -37,19 +37,21 @@ public sealed class WipeService
         PolicyDecision decision = await DecideAsync(request, cancellationToken);
         WipeStandard standard = decision.Standard;
         VerifyMode verify = request.Verify ?? standard.Verify;
+        Companions companions = await Companions.FindAsync(request, cancellationToken);
         await using WipeTarget target = await TargetOpener.OpenAsync(request.Path, request.AllowLinks, null, cancellationToken);
         string journal = JournalPlace.Of(target.Facts.Kind, target.Facts.Path, request.StatePath, _configuration);
         long work = decision.DeleteOnly ? 0 : Work(target.Map.TotalBytes, standard.Passes.Count, verify);
         return new WipePlan
         {
             Target = target.Facts,
+            Identity = target.Identity,
             Standard = standard,
             Verify = verify,
             After = request.After,
-            Findings = target.Findings,
+            Findings = [.. target.Findings, .. companions.Findings(request)],
             WorkBytes = work,
             EstimatedTime = await SpeedProbe.EstimateAsync(target, work, request.BytesPerSecond, cancellationToken),
-            JournalPath = File.Exists(journal) ? journal : null,
+            JournalPath = File.Exists(journal) && !request.Restart ? journal : null,
             DeleteOnly = decision.DeleteOnly,
         };
     }
@@ -59,7 +61,7 @@ public sealed class WipeService
     /// A cancel ends with a result, too: <see cref="WipeStatus.Interrupted"/>. So does a medium that fails:
     /// <see cref="WipeStatus.Failed"/>. What is refused before anything was changed throws.
     /// </remarks>
-    /// <exception cref="RefusedException">A link, swap, the system's disk, an image that others are built on, or the policy says no.</exception>
+    /// <exception cref="RefusedException">A link, swap, the system's disk, an image that others are built on, another target than was planned, or the policy says no.</exception>
     /// <exception cref="DeviceBusyException">Mounted, held, or in use by a VM.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
     public Task<WipeResult> RunAsync(WipeRequest request, IProgress<JobProgress>? progress, CancellationToken cancellationToken) =>
@@ -68,34 +70,36 @@ public sealed class WipeService
             PolicyDecision decision = await DecideAsync(request, cancellationToken);
             return decision.DeleteOnly
                 ? await DeleteOnlyAsync(request, decision.Standard, cancellationToken)
-                : await WipeAsync(request, decision.Standard, progress, cancellationToken);
+                : await _runner.RunAsync(
+                    TargetOpener.KindOf(request.Path), request, decision.Standard,
+                    () => TargetOpener.OpenAsync(request.Path, request.AllowLinks, null, cancellationToken), progress, cancellationToken);
         });
 
     /// <summary>Goes on with the wipe that a journal tells of.</summary>
-    /// <param name="path">The target or the journal itself.</param>
+    /// <param name="path">The target, the folder whose free space it is, or the journal itself.</param>
     /// <param name="statePath">As it was given to the wipe.</param>
     /// <exception cref="MissingException"><see cref="ErrorIds.WipeJournalMissing"/>.</exception>
-    /// <exception cref="RefusedException"><see cref="ErrorIds.WipeJournalForeign"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.WipeJournalForeign"/>, <see cref="ErrorIds.WipeTargetWritten"/>.</exception>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WipeJournalKeyWrong"/>.</exception>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.WipeJournalDamaged"/>.</exception>
     public Task<WipeResult> ResumeAsync(string path, string? statePath, IProgress<JobProgress>? progress, CancellationToken cancellationToken) =>
-        _audit.RefusalsOfAsync(new WipeRequest { Path = path }, async () =>
-        {
-            string file = FindJournal(path, statePath);
-            using SecretBuffer hostKey = await HostKey.LoadAsync(_configuration, cancellationToken);
-            (WipeJournal journal, SecretBuffer seed) = await WipeJournal.OpenAsync(file, hostKey, cancellationToken);
-            await using (journal)
+        _audit.RefusalsOfAsync(new WipeRequest { Path = path }, () => _runner.GoOnAsync(
+            FindJournal(path, statePath),
+            async journal =>
             {
-                using SecretBuffer owned = seed;
-                JournalPlan plan = journal.Plan;
-                WipeRequest request = plan.ToRequest();
-                return (await DecideAsync(request, cancellationToken)).DeleteOnly
-                    ? throw new RefusedException(ErrorIds.WipeNotAllowed, $"The wipe policy of this host no longer allows '{plan.Path}' to be erased.")
-                    : await GoOnAsync(journal, seed, request, progress, cancellationToken);
-            }
-        });
+                WipeRequest request = journal.Plan.ToRequest();
+                return journal.Plan.Kind == TargetKind.FreeSpace || !(await DecideAsync(request, cancellationToken)).DeleteOnly
+                    ? request
+                    : throw new RefusedException(ErrorIds.WipeNotAllowed, $"The wipe policy of this host no longer allows '{request.Path}' to be erased.");
+            },
+            progress,
+            cancellationToken));
 
     /// <summary>The request itself and one for each file that belongs to its image and is to go along, in the order in which they can go.</summary>
+    /// <remarks>
+    /// Each names the others in <see cref="WipeRequest.Together"/>, for planning. Run it with those only that are erased by then:
+    /// an image whose own wipe was refused still needs what it is built on.
+    /// </remarks>
     public static async Task<IReadOnlyList<WipeRequest>> ExpandAsync(WipeRequest request, CancellationToken cancellationToken)
     {
         if (request.Include == WipeInclude.None)
@@ -103,95 +107,43 @@ public sealed class WipeService
             return [request];
         }
 
-        string[] paths =
+        Companions companions = await Companions.FindAsync(request, cancellationToken);
+        WipeRequest[] all =
         [
-            request.Path,
-            .. (await Companions.FindAsync(request.Path, cancellationToken)).Where(other => request.Include.HasFlag(other.Kind)).Select(other => other.Path),
+            request,
+            .. companions.Files.Where(other => request.Include.HasFlag(other.Kind)).Select(other => ForCompanion(request, other.Kind, other.Path)).OfType<WipeRequest>(),
         ];
-        string[] together = [.. paths.Select(TargetOpener.FullPath)];
-        return [.. paths.Select(path => request with { Path = path, Include = WipeInclude.None, Together = together })];
+        string[] together = [.. all.Select(one => TargetOpener.FullPath(one.Path))];
+        return [.. all.Select(one => one with { Include = WipeInclude.None, Together = together })];
     }
 
-    /// <summary>Fills the free space of a file system but for a reserve, wipes it, and gives it back. A stop starts from the beginning the next time.</summary>
+    /// <summary>Bytes of free space that a wipe would fill.</summary>
+    /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
+    public static long MeasureFreeSpace(FreeSpaceRequest request) => FreeSpaceFiles.Measure(Path.GetFullPath(request.Folder), request.ReserveBytes);
+
+    /// <summary>Fills the free space of a file system but for a reserve, wipes it, and gives it back.</summary>
+    /// <remarks>A stop keeps the files, so that nobody writes where it was wiped, and <see cref="ResumeAsync"/> goes on with the folder.</remarks>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.WipeStandardNeedsImage"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
     public Task<WipeResult> RunFreeSpaceAsync(FreeSpaceRequest request, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         string folder = Path.GetFullPath(request.Folder);
-        var wipe = new WipeRequest
-        {
-            Path = folder,
-            Standard = request.Standard,
-            Verify = request.Verify,
-            BytesPerSecond = request.BytesPerSecond,
-            Idle = request.Idle,
-        };
-        return _audit.RefusalsOfAsync(wipe, async () =>
-        {
-            await using FreeSpaceTarget target = await FreeSpaceTarget.FillAsync(folder, request.ReserveBytes, cancellationToken);
-            JournalPlan plan = JournalPlan.Of(target, wipe, request.Standard, _clock);
-            return await ExecuteAsync(
-                new WipeSession(target, wipe, plan, null, _clock), SecretBuffer.Random(PassSequence.SeedSize), progress, cancellationToken);
-        });
+        WipeRequest wipe = request.ToWipe(folder);
+        return _audit.RefusalsOfAsync(wipe, () => request.Standard.CryptoErase
+            ? throw new InvalidInputException(ErrorIds.WipeStandardNeedsImage, $"The standard {request.Standard.Name} destroys key slots, which free space has not.")
+            : _runner.RunAsync(
+                TargetKind.FreeSpace, wipe, request.Standard,
+                async () => await FreeSpaceTarget.FillAsync(folder, request.ReserveBytes, cancellationToken), progress, cancellationToken));
     }
 
-    private async Task<WipeResult> WipeAsync(
-        WipeRequest request, WipeStandard standard, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    // Only an image has key slots; what lies beside it gets the passes, if there are any.
+    private static WipeRequest? ForCompanion(WipeRequest request, WipeInclude kind, string path) => request.Standard switch
     {
-        using SecretBuffer hostKey = await HostKey.LoadAsync(_configuration, cancellationToken);
-        string path = TargetOpener.FullPath(request.Path);
-        string file = JournalPlace.Of(TargetOpener.KindOf(path), path, request.StatePath, _configuration);
-        if (File.Exists(file) && !request.Restart)
-        {
-            (WipeJournal begun, SecretBuffer begunSeed) = await WipeJournal.OpenAsync(file, hostKey, cancellationToken);
-            await using (begun)
-            {
-                using SecretBuffer owned = begunSeed;
-                begun.RequireSame(standard, request.Verify);
-                return await GoOnAsync(begun, begunSeed, request, progress, cancellationToken);
-            }
-        }
-
-        // Looked at while the image can still be read.
-        string[] companions = [.. (await Companions.FindAsync(path, cancellationToken)).Select(other => other.Path).Where(other => !request.Together.Contains(other))];
-        KeyErasure? keys = standard.CryptoErase ? await EraseKeysAsync(request, cancellationToken) : null;
-        await using WipeTarget target = await TargetOpener.OpenAsync(request.Path, request.AllowLinks, null, cancellationToken);
-        SecretBuffer seed = SecretBuffer.Random(PassSequence.SeedSize);
-        JournalPlan plan = JournalPlan.Of(target, request, standard, _clock);
-        await using WipeJournal journal = WipeJournal.Create(file, plan, seed, hostKey);
-        var session = new WipeSession(target, request, plan, journal, _clock)
-        {
-            ErasedKeys = keys,
-            KnownFindings = [.. companions.Select(other => new WipeFinding(FindingKind.NotIncluded, FindingWeight.Note, $"Not covered: '{other}', which belongs to the disk."))],
-        };
-        return await ExecuteAsync(session, seed, progress, cancellationToken);
-    }
-
-    private async Task<WipeResult> GoOnAsync(
-        WipeJournal journal, SecretBuffer seed, WipeRequest request, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
-    {
-        await using WipeTarget target =
-            await TargetOpener.OpenAsync(journal.Plan.Path, request.AllowLinks, journal.Plan.Length, cancellationToken);
-        journal.RequireTarget(target.Identity, target.Map);
-        return await ExecuteAsync(new WipeSession(target, request, journal.Plan, journal, _clock), seed, progress, cancellationToken);
-    }
-
-    private async Task<WipeResult> ExecuteAsync(WipeSession session, SecretBuffer seed, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
-    {
-        await _audit.BeginAsync(session);
-        return await _audit.EndAsync(session, await session.RunAsync(seed, progress, cancellationToken));
-    }
-
-    private async Task<KeyErasure> EraseKeysAsync(WipeRequest request, CancellationToken cancellationToken)
-    {
-        // Everything that would refuse the passes refuses the key slots' end, too.
-        await using (await TargetOpener.OpenAsync(request.Path, request.AllowLinks, null, cancellationToken))
-        {
-        }
-
-        KeyErasure keys = await CryptoEraser.RunAsync(request.Path, request.HeaderPath, _clock, cancellationToken);
-        await _audit.KeysErasedAsync(request, keys);
-        return keys;
-    }
+        { CryptoErase: true } standard when kind != WipeInclude.Backing => standard.Passes.Count == 0
+            ? null
+            : request with { Path = path, Standard = standard.WithoutKeys(), HeaderPath = null },
+        _ => request with { Path = path, HeaderPath = null },
+    };
 
     private async Task<WipeResult> DeleteOnlyAsync(WipeRequest request, WipeStandard standard, CancellationToken cancellationToken)
     {
@@ -204,6 +156,7 @@ public sealed class WipeService
                 : throw new RefusedException(ErrorIds.WipeNotAllowed, $"The wipe policy allows '{request.Path}' to be deleted only, which a disk cannot be.");
         }
 
+        await _audit.DeletingAsync(request);
         Aftermath.Delete(facts.Path);
         return await _audit.DeletedAsync(request, new WipeResult
         {
@@ -234,9 +187,8 @@ public sealed class WipeService
     private string FindJournal(string path, string? statePath)
     {
         string full = TargetOpener.FullPath(path);
-        string file = path.EndsWith(JournalPlace.Extension, StringComparison.Ordinal)
-            ? full
-            : JournalPlace.Of(TargetOpener.KindOf(full), full, statePath, _configuration);
+        TargetKind kind = Directory.Exists(full) ? TargetKind.FreeSpace : TargetOpener.KindOf(full);
+        string file = path.EndsWith(JournalPlace.Extension, StringComparison.Ordinal) ? full : JournalPlace.Of(kind, full, statePath, _configuration);
         return File.Exists(file) ? file : throw new MissingException(ErrorIds.WipeJournalMissing, $"There is no journal '{file}' of a stopped wipe.");
     }
 

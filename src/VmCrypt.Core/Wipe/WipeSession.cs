@@ -12,34 +12,26 @@ using VmCrypt.Core.Wipe.Targets;
 namespace VmCrypt.Core.Wipe;
 
 /// <summary>One run on one opened target, from its first change to its result.</summary>
-/// <param name="journal">Null where a run that stops leaves nothing to go on with.</param>
-internal sealed class WipeSession(
-    WipeTarget target, WipeRequest request, JournalPlan plan, WipeJournal? journal, TimeProvider clock)
+/// <param name="journal">What was begun, and how far it came.</param>
+/// <param name="resumes">The journal was found, not made.</param>
+internal sealed class WipeSession(WipeTarget target, WipeRequest request, WipeJournal journal, bool resumes, TimeProvider clock)
 {
-    private readonly WipeStandard _standard = new(plan.Standard, builtIn: false);
+    private readonly JournalPlan _plan = journal.Plan;
+    private readonly WipeStandard _standard = new(journal.Plan.Standard, builtIn: false);
+    private readonly RunState _from = journal.State with { Resumes = journal.State.Resumes + (resumes ? 1 : 0) };
     private readonly List<WipeFinding> _findings = [];
     private VmCryptException? _fault;
     private bool _interrupted;
 
     public WipeRequest Request => request;
 
-    /// <summary>The end of the key slots, where that came first.</summary>
-    public KeyErasure? ErasedKeys { get; init; }
-
-    /// <summary>What is known before the run and is to be said in any case.</summary>
-    public IReadOnlyList<WipeFinding> KnownFindings { get; init; } = [];
-
-    private RunState From => journal?.State ?? new RunState();
-
     public (string Name, string Value)[] BeginFacts =>
     [
         ("standard", _standard.Name),
         ("identity", target.Identity),
         ("bytes", $"{target.Map.TotalBytes}"),
-        ("resumes", $"{Resumes}"),
+        ("resumes", $"{_from.Resumes}"),
     ];
-
-    private int Resumes => From.Passes.IsEmpty ? 0 : From.Resumes + 1;
 
     public static (string Name, string Value)[] EndFacts(WipeResult result) =>
     [
@@ -58,14 +50,20 @@ internal sealed class WipeSession(
         var options = new RunOptions
         {
             Activity = $"Wiping {target.Facts.Path}",
-            Verify = plan.Verify,
+            Verify = _plan.Verify,
             BytesPerSecond = request.BytesPerSecond,
             Idle = request.Idle,
             SaveEvery = request.FlushEvery,
         };
-        var run = new WipeRun(target, passes, options, (IRunLedger?)journal ?? NoLedger.Instance, clock, From with { Resumes = Resumes });
+        var run = new WipeRun(target, passes, options, journal, clock, _from);
+        if (resumes)
+        {
+            await ResumeCheck.RunAsync(target, passes, _from, cancellationToken);
+        }
+
         try
         {
+            await run.BeginAsync(cancellationToken);
             await target.PrepareAsync(cancellationToken);
             await run.RunAsync(progress, cancellationToken);
             _findings.AddRange(target.Compare());
@@ -74,22 +72,37 @@ internal sealed class WipeSession(
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             _interrupted = true;
-            await target.RestoreAsync(CancellationToken.None);
+            await TryRestoreAsync();
         }
         catch (VmCryptException fault)
         {
             _fault = fault;
+            // What has changed under the wipe is left as it is.
+            await (fault.ErrorId == ErrorIds.WipeTargetChanged ? Task.CompletedTask : TryRestoreAsync());
         }
 
         CollectFindings(run.State, run.LedgerFault);
-        AfterWipe after = AfterWipe.Keep;
-        if (StatusOf() is WipeStatus.Erased or WipeStatus.ErasedWithExceptions)
+        AfterWipe after = StatusOf() is WipeStatus.Erased or WipeStatus.ErasedWithExceptions ? await DoAfterAsync() : AfterWipe.Keep;
+        if (run.State.Pass > passes.Count)
         {
-            after = await DoAfterAsync();
-            await (journal?.DeleteAsync() ?? Task.CompletedTask);
+            // All passes are through, and with them the journal's use, whatever the verdict.
+            await journal.DeleteAsync();
         }
 
+        target.MustStay = File.Exists(journal.Path);
         return ResultOf(run.State, after, StatusOf());
+    }
+
+    private async Task TryRestoreAsync()
+    {
+        try
+        {
+            await target.RestoreAsync(CancellationToken.None);
+        }
+        catch (VmCryptException fault)
+        {
+            _findings.Add(new WipeFinding(FindingKind.Error, FindingWeight.Exception, $"What was made for the wipe could not be undone: {fault.Message}"));
+        }
     }
 
     private async Task<AfterWipe> DoAfterAsync()
@@ -120,12 +133,12 @@ internal sealed class WipeSession(
 
     private void CollectFindings(RunState state, VmCryptException? ledgerFault)
     {
-        _findings.AddRange(target.Findings);
-        _findings.AddRange(KnownFindings);
+        // What was true before the first pass is said even if it no longer shows.
+        _findings.AddRange(_plan.Known.Concat(target.Findings).DistinctBy(finding => (finding.Kind, finding.Text)));
         Add(FindingKind.Unwritable, FindingWeight.Exception, state.Unwritable, "could not be written and keep what they held");
         Add(FindingKind.Unreadable, FindingWeight.Exception, state.Unreadable, "could not be read back");
         Add(FindingKind.Mismatched, FindingWeight.Failure, state.Mismatched, "hold other bytes than were written");
-        if (plan.PhysicalDigest is { } before && target.PhysicalDigest is { } now && !before.AsSpan().SequenceEqual(now))
+        if (_plan.PhysicalDigest is { } before && target.PhysicalDigest is { } now && !before.AsSpan().SequenceEqual(now))
         {
             _findings.Add(new WipeFinding(FindingKind.ExtentsMoved, FindingWeight.Exception,
                 "Since the wipe was begun the file has moved: its former blocks may still hold the data."));
@@ -137,10 +150,10 @@ internal sealed class WipeSession(
                 $"The journal could not be kept, so that a stopped wipe would have begun anew: {ledgerFault.Message}"));
         }
 
-        if (ErasedKeys is not null)
+        if (state.Keys is { } keys)
         {
             _findings.Add(CryptoEraser.KeyCopies);
-            if (!ErasedKeys.Verified)
+            if (!keys.Verified)
             {
                 _findings.Add(new WipeFinding(FindingKind.Error, FindingWeight.Failure, "The header, read back, still has a key slot in use."));
             }
@@ -168,17 +181,16 @@ internal sealed class WipeSession(
 
     private WipeResult ResultOf(RunState state, AfterWipe after, WipeStatus status)
     {
-        bool over = status is WipeStatus.Erased or WipeStatus.ErasedWithExceptions;
         return new WipeResult
         {
             Target = target.Facts,
             Status = status,
             Standard = _standard,
-            Verify = plan.Verify,
+            Verify = _plan.Verify,
             Passes = state.Passes,
-            Keys = ErasedKeys,
+            Keys = state.Keys,
             Findings = [.. _findings.OrderByDescending(finding => finding.Weight)],
-            Started = plan.Started,
+            Started = _plan.Started,
             Finished = clock.GetUtcNow(),
             Resumes = state.Resumes,
             Map = DiskMap.Draw(
@@ -188,18 +200,11 @@ internal sealed class WipeSession(
                 state.Verifying ? long.MaxValue : state.Position,
                 firstPass: state.Pass == 1 && _standard.Passes.Count > 0),
             After = after,
-            JournalPath = !over && File.Exists(journal?.Path) ? journal.Path : null,
+            JournalPath = File.Exists(journal.Path) ? journal.Path : null,
             VM = request.VM,
             Host = Operator.Host,
             Operator = Operator.Name,
             Fault = _fault,
         };
-    }
-
-    private sealed class NoLedger : IRunLedger
-    {
-        public static NoLedger Instance { get; } = new();
-
-        public ValueTask SaveAsync(RunState state, CancellationToken cancellationToken) => ValueTask.CompletedTask;
     }
 }

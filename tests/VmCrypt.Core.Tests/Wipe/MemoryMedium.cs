@@ -45,6 +45,23 @@ internal sealed class MemoryMedium(byte[] bytes, params ByteRange[] ranges) : IW
     public static PassSequence Sequence(params string[] passes) => new(
         new WipeStandard(new StandardRow { Name = "test", Title = "t", Passes = passes }, builtIn: false), SecretBuffer.CopyOf(Seed));
 
+    /// <summary>What was there before.</summary>
+    public static byte[] Garbage(int length)
+    {
+        byte[] bytes = new byte[length];
+        new Random(7).NextBytes(bytes);
+        return bytes;
+    }
+
+    /// <summary>What pass <paramref name="number"/> leaves.</summary>
+    public static byte[] Content(PassSequence passes, int number, int length)
+    {
+        using PassContent content = passes.Open(number);
+        byte[] bytes = new byte[length];
+        content.Fill(0, bytes);
+        return bytes;
+    }
+
     public ValueTask BypassCacheAsync(CancellationToken cancellationToken)
     {
         Bypasses++;

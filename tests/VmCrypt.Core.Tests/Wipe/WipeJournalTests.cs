@@ -43,6 +43,7 @@ public sealed class WipeJournalTests : IDisposable
             Assert.Equal([new ByteRange(512, 1024)], journal.State.Unwritable.Ranges);
             Assert.Equal(WipeStandards.BuiltIn["DoD7"].ToRow().Passes, journal.Plan.Standard.Passes);
             Assert.Equal((AfterWipe.Delete, "web"), (journal.Plan.After, journal.Plan.VM));
+            Assert.Equal((FindingKind.SharedExtents, 4096L), (Assert.Single(journal.Plan.Known).Kind, journal.Plan.Known[0].Bytes));
         }
 
         seed.Dispose();
@@ -214,7 +215,9 @@ public sealed class WipeJournalTests : IDisposable
             Idle = false,
             After = AfterWipe.Delete,
             AllowLinks = false,
+            HeaderPath = null,
             VM = "web",
+            Known = [new WipeFinding(FindingKind.SharedExtents, FindingWeight.Exception, "Shared.") { Bytes = 4096 }],
             Started = DateTimeOffset.UnixEpoch,
         },
         _seed,

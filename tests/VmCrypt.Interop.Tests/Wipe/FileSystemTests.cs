@@ -30,9 +30,9 @@ public sealed class FileSystemTests : IDisposable
 
         File.Delete(deleted);
         Tools.Run("sync", "-f", disk.Folder);
+        Assert.Equal(secret, ReadBlocks(disk, blocksDeleted));
         WipeResult result = await _lab.WipeAsync(wiped, "One");
 
-        Assert.Equal(secret, ReadBlocks(disk, blocksDeleted));
         Assert.All(ReadBlocks(disk, blocksWiped), value => Assert.Equal(0xFF, value));
         Assert.Equal(WipeStatus.Erased, result.Status);
         Assert.Equal(blocksWiped, BlocksOf(disk, "wiped.img"));
@@ -237,6 +237,9 @@ public sealed class FileSystemTests : IDisposable
         Assert.True(spoilt);
         Assert.Equal(WipeStatus.Failed, result.Status);
         Assert.Equal((FindingKind.Mismatched, 512L), (result.Findings[0].Kind, result.Findings[0].Bytes));
+        // It ran to its end: the next wipe starts anew instead of repeating the verdict.
+        Assert.Null(result.JournalPath);
+        Assert.Equal(WipeStatus.Erased, (await _lab.WipeAsync(path, "Zero")).Status);
     }
 
     [Theory]

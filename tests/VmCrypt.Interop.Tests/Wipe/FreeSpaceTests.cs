@@ -1,10 +1,13 @@
+using System.Diagnostics;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe;
 using VmCrypt.Core.Wipe.Medium;
 using VmCrypt.Core.Wipe.Standards;
+using VmCrypt.Interop.Tests.Kill;
 
 namespace VmCrypt.Interop.Tests.Wipe;
 
-/// <summary>Free space of a file system, and files that belong to an image.</summary>
+/// <summary>The free space of a file system: filled, wiped, given back.</summary>
 public sealed class FreeSpaceTests : IDisposable
 {
     private const int MiB = 1 << 20;
@@ -39,128 +42,114 @@ public sealed class FreeSpaceTests : IDisposable
         Assert.InRange(result.Target.Length, 200 * MiB, 320 * MiB);
     }
 
-    [Fact]
-    public async Task A_stop_gives_the_space_back()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_stop_keeps_the_space_until_the_wipe_has_gone_on_to_its_end(bool byCommand)
     {
         LabDisk disk = _lab.MakeFileSystem("ext4");
         long before = new DriveInfo(disk.Folder).AvailableFreeSpace;
-        using var stop = new CancellationTokenSource();
-        var watch = new Immediate(progress =>
-        {
-            if (progress.DoneBytes > 4 * MiB)
-            {
-                stop.Cancel();
-            }
-        });
+        FreeSpaceRequest request = Request(disk, "DoD");
 
-        WipeResult result = await _lab.Service.RunFreeSpaceAsync(
-            new FreeSpaceRequest { Folder = disk.Folder, Standard = WipeStandards.BuiltIn["Random"], BytesPerSecond = 64 * MiB, ReserveBytes = 8 * MiB }, watch, stop.Token);
+        WipeResult stopped = await StopAsync(request, 300 * MiB);
 
-        Assert.Equal((WipeStatus.Interrupted, (string?)null), (result.Status, result.JournalPath));
+        Assert.Equal(WipeStatus.Interrupted, stopped.Status);
+        Assert.StartsWith(_lab.Configuration.Path, stopped.JournalPath!, StringComparison.Ordinal);
+        Assert.InRange(new DriveInfo(disk.Folder).AvailableFreeSpace, 0, 16 * MiB);
+        var other = await Assert.ThrowsAsync<RefusedException>(() => _lab.Service.RunFreeSpaceAsync(Request(disk, "Zero"), null, Token));
+        Assert.Equal(ErrorIds.WipeJournalPending, other.ErrorId);
+
+        WipeResult result = byCommand
+            ? await _lab.Service.RunFreeSpaceAsync(request, null, Token)
+            : await _lab.Service.ResumeAsync(disk.Folder, null, null, Token);
+
+        Assert.Equal((WipeStatus.Erased, 1, 3), (result.Status, result.Resumes, result.Passes.Count));
+        Assert.All(result.Passes, pass => Assert.True(pass.WrittenBytes >= result.Target.Length));
+        // What the first run wrote was not written again.
+        Assert.InRange(result.WrittenBytes, 3 * result.Target.Length, (3 * result.Target.Length) + (64 * MiB));
+        Assert.Null(result.JournalPath);
         Assert.InRange(new DriveInfo(disk.Folder).AvailableFreeSpace, before - MiB, before + MiB);
     }
 
     [Fact]
-    public async Task What_belongs_to_an_image_goes_along_on_request_and_is_named_otherwise()
+    public async Task Killed_it_goes_on_with_the_same_blocks()
     {
-        string image = _lab["volume"];
-        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", _lab["template"], "16M");
-        Tools.Run("qemu-io", "-f", "qcow2", "-c", "write -P 0x5a 0 1M", _lab["template"]);
-        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", "-b", "template", "-F", "qcow2", image);
-        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", "-b", "template", "-F", "qcow2", _lab["other"]);
-        File.WriteAllText(image + ".meta", "DOMAIN=1\n");
-        File.WriteAllText(image + ".lease", "lease");
-        var request = new WipeRequest { Path = image, Standard = WipeStandards.BuiltIn["Zero"] };
+        LabDisk disk = _lab.MakeFileSystem("ext4");
+        string[] command = ["Invoke-SecureWipe", "-FreeSpace", disk.Folder, "BMB21-2007", "-Reserve", "8MB", "-FlushSeconds", "0", "-Confirm:$false", "-Json"];
+        Dictionary<string, string> environment = new() { ["VMCRYPT_CONFIG"] = _lab.Configuration.Path };
+        using (Process process = Vmcrypt.Start(environment, [.. command, "-ThrottleMBps", "400"]))
+        {
+            Assert.True(SpinWait.SpinUntil(() => process.HasExited || Directory.Exists(_lab.Configuration["wipe"]) && Directory.EnumerateFiles(_lab.Configuration["wipe"], "*.wipe-journal").Any(), TimeSpan.FromSeconds(60)));
+            await Task.Delay(Random.Shared.Next(1500), Token);
+            process.Kill();
+            await process.WaitForExitAsync(Token);
+        }
 
-        Assert.Equal([image], (await WipeService.ExpandAsync(request, Token)).Select(one => one.Path));
-        Assert.Equal(
-            [image, image + ".meta", image + ".lease"],
-            (await WipeService.ExpandAsync(request with { Include = WipeInclude.Neighbours }, Token)).Select(one => one.Path));
-        IReadOnlyList<WipeRequest> all = await WipeService.ExpandAsync(request with { Include = WipeInclude.All }, Token);
-        Assert.Equal([image, _lab["template"], image + ".meta", image + ".lease"], all.Select(one => one.Path));
+        string[] kept = [.. Directory.EnumerateFiles(disk.Folder, ".vmcrypt-free-*")];
+        Tools.Run("sync", "-f", disk.Folder);
+        List<(long, long)> runs = [.. kept.SelectMany(disk.RunsOf)];
+        WipeResult result = await _lab.Service.ResumeAsync(disk.Folder, null, null, Token);
 
-        // The template has another dependant: it is not wiped with this one.
-        WipeResult alone = await _lab.Service.RunAsync(all[0], null, Token);
-        var error = await Assert.ThrowsAsync<Core.Errors.RefusedException>(() => _lab.Service.RunAsync(all[1], null, Token));
-        File.Delete(_lab["other"]);
-        WipeResult template = await _lab.Service.RunAsync(all[1], null, Token);
-
-        Assert.Equal(Core.Errors.ErrorIds.WipeTargetIsBacking, error.ErrorId);
-        Assert.DoesNotContain(FindingKind.NotIncluded, alone.Findings.Select(finding => finding.Kind));
-        Assert.Equal((WipeStatus.Erased, WipeStatus.Erased), (alone.Status, template.Status));
+        Assert.InRange(runs.Sum(run => run.Item2), 200 * MiB, 320 * MiB);
+        Assert.Equal((WipeStatus.Erased, 1, 6), (result.Status, result.Resumes, result.Passes.Count));
+        Assert.Equal(-1, disk.Read(runs).AsSpan().IndexOfAnyExcept((byte)0));
+        Assert.Equal(["lost+found"], Directory.EnumerateFileSystemEntries(disk.Folder).Select(Path.GetFileName));
     }
 
     [Fact]
-    public async Task What_is_left_out_is_named()
+    public async Task A_second_wipe_of_it_is_refused_while_one_is_at_work()
     {
-        string image = _lab["volume"];
-        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", _lab["template"], "16M");
-        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", "-b", "template", "-F", "qcow2", image);
+        LabDisk disk = _lab.MakeFileSystem("ext4");
+        DeviceBusyException? second = null;
+        var watch = new Immediate(progress =>
+        {
+            if (second is null && progress.DoneBytes > 0)
+            {
+                second = Assert.Throws<DeviceBusyException>(() => _lab.Service.RunFreeSpaceAsync(Request(disk, "Zero") with { Restart = true }, null, Token).GetAwaiter().GetResult());
+            }
+        });
 
-        WipeResult result = await _lab.WipeAsync(image, "Zero");
+        WipeResult first = await _lab.Service.RunFreeSpaceAsync(Request(disk, "Zero"), watch, Token);
 
-        WipeFinding note = Assert.Single(result.Findings, finding => finding.Kind == FindingKind.NotIncluded);
-        Assert.Contains(_lab["template"], note.Text, StringComparison.Ordinal);
-        Assert.Equal(WipeStatus.Erased, result.Status);
+        Assert.Equal((ErrorIds.ImageInUse, WipeStatus.Erased), (second?.ErrorId, first.Status));
     }
 
     [Fact]
-    public async Task An_image_cannot_have_files_elsewhere_wiped()
+    public async Task Started_anew_it_takes_away_what_was_left()
     {
-        string victim = WipeLab.WriteThrough(_lab["victim.raw"], WipeLab.Noise(MiB));
-        Directory.CreateDirectory(_lab["evil"]);
-        string image = Path.Combine(_lab["evil"], "image.qcow2");
-        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", "-b", victim, "-F", "raw", image);
+        LabDisk disk = _lab.MakeFileSystem("ext4");
+        await StopAsync(Request(disk, "Random"), 4 * MiB);
+        string[] left = [.. Directory.EnumerateFiles(disk.Folder, ".vmcrypt-free-*")];
+        File.Delete(left[^1]);
 
-        IReadOnlyList<WipeRequest> all = await WipeService.ExpandAsync(
-            new WipeRequest { Path = image, Standard = WipeStandards.BuiltIn["Zero"], Include = WipeInclude.All }, Token);
+        var resumed = await Assert.ThrowsAsync<RefusedException>(() => _lab.Service.ResumeAsync(disk.Folder, null, null, Token));
+        WipeResult anew = await _lab.Service.RunFreeSpaceAsync(Request(disk, "Zero") with { Restart = true }, null, Token);
 
-        Assert.Equal([image], all.Select(one => one.Path));
-    }
-
-    [Theory]
-    [InlineData("luks1", false)]
-    [InlineData("qcow2", false)]
-    [InlineData("luks1", true)]
-    public async Task A_cryptographic_erase_leaves_no_key_slot(string kind, bool overwrite)
-    {
-        string path = _lab["secret.img"];
-        File.WriteAllText(_lab["key"], "secret");
-        if (kind == "luks1")
-        {
-            Tools.Run("truncate", "--size", "8M", path);
-            Tools.Run("cryptsetup", "luksFormat", "--batch-mode", "--type", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", _lab["key"], path);
-        }
-        else
-        {
-            Tools.RunQemuImg(
-                "create", "-q", "-f", "qcow2", "--object", $"secret,id=s,file={_lab["key"]}",
-                "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", path, "8M");
-        }
-
-        WipeResult result = await _lab.WipeAsync(path, overwrite ? "CryptoErase-Zero" : "CryptoErase");
-
-        Assert.Equal(WipeStatus.Erased, result.Status);
-        Assert.Equal((1, true), (result.Keys!.SlotsDestroyed, result.Keys.Verified));
-        Assert.Contains(FindingKind.KeyCopies, result.Findings.Select(finding => finding.Kind));
-        Assert.Equal(overwrite ? 1 : 0, result.Passes.Count);
-        if (overwrite)
-        {
-            Assert.DoesNotContain(File.ReadAllBytes(path), value => value != 0);
-        }
-        else if (kind == "luks1")
-        {
-            Assert.NotEqual(0, Tools.TryRun("cryptsetup", "luksOpen", "--test-passphrase", "--key-file", _lab["key"], path).ExitCode);
-            Assert.Contains("Key Slot 0: DISABLED", Tools.Run("cryptsetup", "luksDump", path), StringComparison.Ordinal);
-        }
+        Assert.Equal((ErrorIds.WipeJournalForeign, WipeStatus.Erased, 0), (resumed.ErrorId, anew.Status, anew.Resumes));
+        Assert.Equal(["lost+found"], Directory.EnumerateFileSystemEntries(disk.Folder).Select(Path.GetFileName));
     }
 
     [Fact]
-    public async Task A_plain_image_has_no_keys_to_erase()
+    public async Task It_has_no_keys_to_destroy()
     {
-        string path = WipeLab.WriteThrough(_lab["plain.img"], WipeLab.Noise(MiB));
-        var error = await Assert.ThrowsAsync<Core.Errors.InvalidInputException>(() => _lab.WipeAsync(path, "CryptoErase-Zero"));
-        Assert.Equal(Core.Errors.ErrorIds.NotEncrypted, error.ErrorId);
-        Assert.Equal(WipeLab.Noise(MiB), File.ReadAllBytes(path));
+        var request = new FreeSpaceRequest { Folder = _lab.Configuration.Path, Standard = WipeStandards.BuiltIn["CryptoErase"] };
+        var refusal = await Assert.ThrowsAsync<InvalidInputException>(() => _lab.Service.RunFreeSpaceAsync(request, null, Token));
+        Assert.Equal(ErrorIds.WipeStandardNeedsImage, refusal.ErrorId);
+    }
+
+    private static FreeSpaceRequest Request(LabDisk disk, string standard) =>
+        new() { Folder = disk.Folder, Standard = WipeStandards.BuiltIn[standard], ReserveBytes = 8 * MiB };
+
+    private async Task<WipeResult> StopAsync(FreeSpaceRequest request, long after)
+    {
+        using var stop = new CancellationTokenSource();
+        var watch = new Immediate(progress =>
+        {
+            if (progress.DoneBytes > after)
+            {
+                stop.Cancel();
+            }
+        });
+        return await _lab.Service.RunFreeSpaceAsync(request with { BytesPerSecond = 400 * MiB }, watch, stop.Token);
     }
 }

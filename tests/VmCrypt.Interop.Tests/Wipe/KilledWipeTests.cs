@@ -1,5 +1,12 @@
 using System.Diagnostics;
 using System.Text.Json;
+using VmCrypt.Core.Audit;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Wipe;
+using VmCrypt.Core.Wipe.Journal;
+using VmCrypt.Core.Wipe.Patterns;
+using VmCrypt.Core.Wipe.Standards;
 using VmCrypt.Interop.Tests.Kill;
 
 namespace VmCrypt.Interop.Tests.Wipe;
@@ -7,49 +14,63 @@ namespace VmCrypt.Interop.Tests.Wipe;
 /// <summary>The command line, killed and told to stop: the next run goes on and the end is the same.</summary>
 public sealed class KilledWipeTests : IDisposable
 {
-    private const int Size = 12 << 20;
+    // Ends within a block: the file is longer while it is wiped.
+    private const int Size = (4 << 20) + 1000;
 
     private readonly Scratch _scratch = new();
-    private readonly Random _random = new(4);
+    private readonly Random _random = new();
+
+    private ConfigurationFolder Configuration => new(_scratch.Folder);
 
     public void Dispose() => _scratch.Dispose();
 
+    public static TheoryData<string> Standards() => [.. WipeStandards.BuiltIn.All.Where(standard => standard is { CryptoErase: false }).Select(standard => standard.Name)];
+
     [Theory]
-    [InlineData("Random", null, 30)]
-    [InlineData("DoD7", 0xFF, 100)]
-    [InlineData("BMB21-2007", 0x00, 100)]
-    [InlineData("Gutmann-nwipe", null, 500)]
-    public void Killed_at_random_it_goes_on_until_it_is_done(string standard, int? last, int megabytesPerSecond)
+    [MemberData(nameof(Standards))]
+    public async Task Killed_at_random_every_standard_ends_as_if_nothing_had_happened(string standard)
     {
-        string path = _scratch.File("disk.img", WipeLab.Noise(Size));
-        string[] command =
-        [
-            "Invoke-SecureWipe", path, standard, "-FlushSeconds", "0", "-Confirm:$false",
-            "-ThrottleMBps", megabytesPerSecond.ToString(), "-StatePath", _scratch["state"],
-        ];
-
-        int resumes = 0;
-        for (int round = 0; round < 3; round++)
+        int passes = WipeStandards.BuiltIn[standard].Passes.Count;
+        string path = _scratch["disk.img"];
+        string journal = path + ".wipe-journal";
+        for (int seconds = 1; !File.Exists(journal); seconds *= 2)
         {
-            bool killed = Kill(TimeSpan.FromMilliseconds(_random.Next(400, 1500)), command);
-            resumes += killed && Directory.Exists(_scratch["state"]) && Directory.EnumerateFiles(_scratch["state"]).Any() ? 1 : 0;
+            Assert.True(seconds < 64, "it has always ended before it was killed");
+            File.WriteAllBytes(path, WipeLab.Noise(Size));
+            await KillAsync(journal, "Invoke-SecureWipe", path, standard, "-FlushSeconds", "0", "-Confirm:$false",
+                "-ThrottleMBps", $"{Math.Max(1, Size / 1_000_000 * (passes + 1) / seconds)}");
         }
 
-        JsonElement result = Finish(command);
+        byte[] expected = await ExpectedAsync(journal, standard);
+        WipeResult result = await new WipeService(Configuration).ResumeAsync(path, null, null, TestContext.Current.CancellationToken);
 
-        Assert.Equal("Erased", result.GetProperty("Status").GetString());
-        Assert.InRange(resumes, 1, 3);
-        if (last is { } value)
-        {
-            Assert.All(File.ReadAllBytes(path), actual => Assert.Equal(value, actual));
-        }
+        Assert.Equal((WipeStatus.Erased, 1, passes), (result.Status, result.Resumes, result.Passes.Count));
+        Assert.Equal(expected, File.ReadAllBytes(path));
+        Assert.All(result.Passes, pass => Assert.True(pass.WrittenBytes >= Size));
+        Assert.False(File.Exists(journal));
+        Assert.True((await AuditLog.Of(Configuration).VerifyAsync(TestContext.Current.CancellationToken)).IsUnbroken);
+    }
 
-        JsonElement[] passes = [.. result.GetProperty("Passes").EnumerateArray()];
-        Assert.All(passes, pass => Assert.True(pass.GetProperty("WrittenBytes").GetInt64() >= Size - (5 << 20)));
-        Assert.Equal(Size, passes[^1].GetProperty("VerifiedBytes").GetInt64());
-        Assert.Empty(Directory.EnumerateFiles(_scratch["state"]));
-        (int exitCode, string error) = Run("Test-AuditLog");
-        Assert.True(exitCode == 0, error);
+    private async Task KillAsync(string journal, params string[] command)
+    {
+        using Process process = Start(command);
+        Assert.True(SpinWait.SpinUntil(() => process.HasExited || File.Exists(journal), TimeSpan.FromSeconds(60)));
+        await Task.Delay(_random.Next(900), TestContext.Current.CancellationToken);
+        process.Kill();
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+    }
+
+    // What an uninterrupted wipe with the seed of the journal leaves.
+    private async Task<byte[]> ExpectedAsync(string journal, string standard)
+    {
+        using SecretBuffer key = await HostKey.LoadAsync(Configuration, TestContext.Current.CancellationToken);
+        (WipeJournal opened, SecretBuffer seed) = await WipeJournal.OpenAsync(journal, key, TestContext.Current.CancellationToken);
+        await opened.DisposeAsync();
+        using var passes = new PassSequence(WipeStandards.BuiltIn[standard], seed);
+        using PassContent last = passes.Open(passes.Count);
+        byte[] bytes = new byte[Size];
+        last.Fill(0, bytes);
+        return bytes;
     }
 
     [Theory]
@@ -58,7 +79,7 @@ public sealed class KilledWipeTests : IDisposable
     public async Task A_signal_stops_it_at_once_and_leaves_a_journal(string signal, int exitCode)
     {
         string path = _scratch.File("disk.img", WipeLab.Noise(Size));
-        using Process process = Start("Invoke-SecureWipe", path, "Random", "-ThrottleMBps", "5", "-Confirm:$false");
+        using Process process = Start("Invoke-SecureWipe", path, "Random", "-ThrottleMBps", "2", "-Confirm:$false");
         Assert.True(SpinWait.SpinUntil(() => process.HasExited || File.Exists(_scratch["audit.log"]) && File.ReadAllText(_scratch["audit.log"]).Contains("Wipe.Begin"), TimeSpan.FromSeconds(30)));
         await Task.Delay(300, TestContext.Current.CancellationToken);
 
@@ -77,28 +98,6 @@ public sealed class KilledWipeTests : IDisposable
     private static Dictionary<string, string> Environment(string folder) => new() { ["VMCRYPT_CONFIG"] = folder };
 
     private Process Start(params string[] arguments) => Vmcrypt.Start(Environment(_scratch.Folder), arguments);
-
-    private bool Kill(TimeSpan delay, string[] arguments)
-    {
-        using Process process = Start(arguments);
-        bool ended = process.WaitForExit(delay);
-        if (!ended)
-        {
-            process.Kill();
-            process.WaitForExit();
-        }
-
-        return !ended;
-    }
-
-    private (int ExitCode, string Error) Run(params string[] arguments)
-    {
-        using Process process = Start(arguments);
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        string error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, error + output.Result);
-    }
 
     private JsonElement Finish(params string[] arguments)
     {

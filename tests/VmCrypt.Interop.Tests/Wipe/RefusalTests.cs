@@ -1,7 +1,9 @@
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe;
 using VmCrypt.Core.Wipe.Policy;
 using VmCrypt.Core.Wipe.Standards;
+using VmCrypt.Core.Wipe.Targets;
 using VmCrypt.Interop.Tests.Block;
 
 namespace VmCrypt.Interop.Tests.Wipe;
@@ -140,6 +142,58 @@ public sealed class RefusalTests : IDisposable
 
         Assert.Equal(WipeStatus.DeletedOnly, deleted.Status);
         Assert.False(File.Exists(path));
+    }
+
+    [Theory]
+    [InlineData("link")]
+    [InlineData("hard link")]
+    [InlineData("folder")]
+    public async Task What_the_policy_forbids_under_another_name(string how)
+    {
+        Directory.CreateDirectory(_lab["vms"]);
+        string path = WipeLab.WriteThrough(Path.Combine(_lab["vms"], "db.img"), WipeLab.Noise(MiB));
+        await new WipePolicies(_lab.Configuration).SetAsync(
+            new WipePolicy { Vm = "db", DeepErase = false, Erase = false, Disks = [Path.Combine(_lab["vms"], "d*")] }, TestContext.Current.CancellationToken);
+        string name = _lab["name"];
+        Tools.Run("ln", how == "hard link" ? [path, name] : ["-s", how == "link" ? path : _lab["vms"], name]);
+
+        var error = await Assert.ThrowsAsync<RefusedException>(() => _lab.WipeAsync(
+            how == "folder" ? Path.Combine(name, "db.img") : name, "Zero", request => request with { AllowLinks = true }));
+
+        Assert.Equal(ErrorIds.WipeNotAllowed, error.ErrorId);
+        Assert.Equal(WipeLab.Noise(MiB), File.ReadAllBytes(path));
+    }
+
+    [Fact]
+    public async Task A_policy_that_somebody_else_could_have_written()
+    {
+        string path = Image("a.img");
+        await new WipePolicies(_lab.Configuration).SetAsync(new WipePolicy { Vm = "*", DeepErase = true, Erase = true }, TestContext.Current.CancellationToken);
+        Tools.Run("chown", "65534", _lab.Configuration[WipePolicies.FileName]);
+
+        await RefusedAsync(ErrorIds.ConfigurationUnsafe, path, path);
+    }
+
+    // What whoever may write to the folder could do between the check of the name and the opening of the file.
+    [Theory]
+    [InlineData("link")]
+    [InlineData("hard link")]
+    [InlineData("replaced")]
+    public void A_name_that_came_to_lead_elsewhere_while_it_was_opened(string how)
+    {
+        string victim = Image("victim.img");
+        string path = Image("a.img");
+        FileStatus seen = FileStatus.Of(path)!;
+        File.Delete(path);
+        Tools.Run("ln", how == "link" ? ["-s", victim, path] : [victim, path]);
+        if (how == "replaced")
+        {
+            File.Delete(victim);
+        }
+
+        var error = Assert.Throws<RefusedException>(() => TargetGuard.CheckOpened(path, FileStatus.Of(path)!, how == "replaced" ? seen : null, allowLinks: false));
+
+        Assert.Equal(ErrorIds.WipeTargetReplaced, error.ErrorId);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe;
+using VmCrypt.Core.Wipe.Standards;
 
 namespace VmCrypt.Interop.Tests.Wipe;
 
@@ -151,21 +152,66 @@ public sealed class ResumeTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(_lab["many"]));
     }
 
-    private async Task<WipeResult> StopAsync(string standard, long after, Func<WipeRequest, WipeRequest>? change = null)
+    [Fact]
+    public async Task Nothing_is_changed_before_the_journal_is_there()
     {
-        using var stop = new CancellationTokenSource();
-        var watch = new Immediate(progress =>
-        {
-            if (progress.DoneBytes >= after)
-            {
-                stop.Cancel();
-            }
-        });
-        return await _lab.WipeAsync(
-            Path,
-            standard,
-            request => (change?.Invoke(request) ?? request) with { BytesPerSecond = 64 * MiB },
-            watch,
-            stop.Token);
+        WipeLab.WriteThrough(Path, WipeLab.Noise((4 * MiB) + 100));
+        bool seen = true;
+        var watch = new Immediate(_ => seen &= File.Exists(JournalPath));
+
+        WipeResult result = await _lab.WipeAsync(Path, "DoD", request => request with { FlushEvery = TimeSpan.FromHours(1) }, watch);
+
+        Assert.True(seen);
+        Assert.Equal((WipeStatus.Erased, (string?)null), (result.Status, result.JournalPath));
+        Assert.False(File.Exists(JournalPath));
     }
+
+    [Theory]
+    [InlineData("Random", 8)]
+    [InlineData("DoD", 40)]
+    public async Task A_disk_that_was_used_again_is_not_called_erased_for_an_old_journal(string standard, int after)
+    {
+        WipeLab.WriteThrough(Path, WipeLab.Noise(16 * MiB));
+        await StopAsync(standard, after * MiB);
+        byte[] secret = WipeLab.Noise(MiB, seed: 3);
+        using (var file = new FileStream(Path, FileMode.Open, FileAccess.Write))
+        {
+            file.Write(secret);
+        }
+
+        var refusal = await Assert.ThrowsAsync<RefusedException>(() => _lab.WipeAsync(Path, standard, request => request with { Verify = VerifyMode.LastPass }));
+        Assert.Equal(ErrorIds.WipeTargetWritten, refusal.ErrorId);
+        Assert.Equal(secret, File.ReadAllBytes(Path)[..MiB]);
+
+        WipeResult anew = await _lab.WipeAsync(Path, standard, request => request with { Restart = true });
+        Assert.Equal((WipeStatus.Erased, 0), (anew.Status, anew.Resumes));
+        Assert.True(File.ReadAllBytes(Path).AsSpan().IndexOf(secret.AsSpan(0, 4096)) < 0);
+    }
+
+    [Fact]
+    public async Task What_was_known_before_is_said_after_a_stop_as_well()
+    {
+        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", _lab["base.img"], "16M");
+        Tools.Run("qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=falloc,extended_l2=on", "-b", "base.img", "-F", "qcow2", Path);
+        await StopAsync("Random", 4 * MiB);
+
+        WipeResult result = await _lab.Service.ResumeAsync(Path, null, null, TestContext.Current.CancellationToken);
+
+        Assert.Contains(_lab["base.img"], Assert.Single(result.Findings, finding => finding.Kind == FindingKind.NotIncluded).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_took_the_place_of_a_planned_target_is_left_alone()
+    {
+        WipeLab.WriteThrough(Path, WipeLab.Noise(MiB));
+        WipePlan plan = await _lab.Service.PlanAsync(new WipeRequest { Path = Path }, TestContext.Current.CancellationToken);
+        File.Move(WipeLab.WriteThrough(_lab["other.img"], WipeLab.Noise(MiB, seed: 2)), Path, overwrite: true);
+
+        var refusal = await Assert.ThrowsAsync<RefusedException>(() => _lab.WipeAsync(Path, "Zero", request => request with { PlannedIdentity = plan.Identity }));
+
+        Assert.Equal(ErrorIds.WipeTargetReplaced, refusal.ErrorId);
+        Assert.Equal(WipeLab.Noise(MiB, seed: 2), File.ReadAllBytes(Path));
+    }
+
+    private Task<WipeResult> StopAsync(string standard, long after, Func<WipeRequest, WipeRequest>? change = null) => _lab.StopAsync(Path, standard, after, change);
 }

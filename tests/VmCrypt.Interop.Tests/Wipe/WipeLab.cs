@@ -75,6 +75,20 @@ internal sealed class WipeLab : IDisposable
         return Service.RunAsync(change?.Invoke(request) ?? request, progress, cancel ?? TestContext.Current.CancellationToken);
     }
 
+    /// <summary>Wipes and stops once so many bytes are done.</summary>
+    public async Task<WipeResult> StopAsync(string path, string standard, long after, Func<WipeRequest, WipeRequest>? change = null)
+    {
+        using var stop = new CancellationTokenSource();
+        var watch = new Immediate(progress =>
+        {
+            if (progress.DoneBytes >= after)
+            {
+                stop.Cancel();
+            }
+        });
+        return await WipeAsync(path, standard, request => (change?.Invoke(request) ?? request) with { BytesPerSecond = 64 << 20 }, watch, stop.Token);
+    }
+
     public static byte[] Noise(int length, int seed = 1)
     {
         byte[] bytes = new byte[length];

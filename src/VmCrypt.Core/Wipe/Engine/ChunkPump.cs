@@ -19,20 +19,21 @@ internal sealed class ChunkPump(Frontier frontier, bool idle, CancellationToken 
     private ExceptionDispatchInfo? _fault;
 
     /// <param name="make">Makes one worker.</param>
-    /// <param name="advanced">Called by each worker after each chunk with the bytes done and the position up to which all is done.</param>
-    public async Task RunAsync(Func<IChunkWorker> make, Func<int, long, ValueTask> advanced)
+    /// <param name="done">Counts the bytes of a chunk, before the frontier moves: so no position that is saved runs ahead of the count.</param>
+    /// <param name="advanced">Called by each worker after each chunk with the position up to which all is done.</param>
+    public async Task RunAsync(Func<IChunkWorker> make, Action<int> done, Func<long, ValueTask> advanced)
     {
         // Who waits goes on elsewhere: a worker's thread ends, and may be an idle one.
         const TaskCreationOptions ownThread = TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously;
         await Task.WhenAll(Enumerable.Range(0, frontier.Workers).Select(worker => Task.Factory.StartNew(
-            () => Work(worker, make, advanced), CancellationToken.None, ownThread, TaskScheduler.Default)));
+            () => Work(worker, make, done, advanced), CancellationToken.None, ownThread, TaskScheduler.Default)));
         _fault?.Throw();
         cancellationToken.ThrowIfCancellationRequested();
     }
 
     public void Dispose() => _stop.Dispose();
 
-    private void Work(int worker, Func<IChunkWorker> make, Func<int, long, ValueTask> advanced)
+    private void Work(int worker, Func<IChunkWorker> make, Action<int> done, Func<long, ValueTask> advanced)
     {
         if (idle)
         {
@@ -41,7 +42,7 @@ internal sealed class ChunkPump(Frontier frontier, bool idle, CancellationToken 
 
         try
         {
-            WorkAsync(worker, make, advanced).GetAwaiter().GetResult();
+            WorkAsync(worker, make, done, advanced).GetAwaiter().GetResult();
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -54,7 +55,7 @@ internal sealed class ChunkPump(Frontier frontier, bool idle, CancellationToken 
         }
     }
 
-    private async Task WorkAsync(int worker, Func<IChunkWorker> make, Func<int, long, ValueTask> advanced)
+    private async Task WorkAsync(int worker, Func<IChunkWorker> make, Action<int> done, Func<long, ValueTask> advanced)
     {
         using IChunkWorker hands = make();
         Chunk? chunk = frontier.Next(worker);
@@ -62,8 +63,9 @@ internal sealed class ChunkPump(Frontier frontier, bool idle, CancellationToken 
         {
             _stop.Token.ThrowIfCancellationRequested();
             await hands.DoAsync(work, _stop.Token);
+            done(work.Length);
             chunk = frontier.Next(worker);
-            await advanced(work.Length, frontier.Safe);
+            await advanced(frontier.Safe);
         }
     }
 }

@@ -42,6 +42,9 @@ internal sealed record RunState
     /// <summary>How often the wipe was interrupted and went on.</summary>
     public int Resumes { get; init; }
 
+    /// <summary>The end of the key slots, where that comes first and has come.</summary>
+    public KeyErasure? Keys { get; init; }
+
     /// <summary>The passes begun, in order.</summary>
     public ImmutableArray<PassReport> Passes { get; init; } = [];
 

@@ -61,6 +61,9 @@ internal sealed class WipeRun(
     /// <summary>The state could not be saved at least once.</summary>
     public VmCryptException? LedgerFault { get; private set; }
 
+    /// <summary>Saves the state before anything is changed: from then on a run that dies can be gone on with.</summary>
+    public ValueTask BeginAsync(CancellationToken cancellationToken) => SaveAsync(cancellationToken);
+
     public async Task RunAsync(IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         _saved = clock.GetTimestamp();
@@ -157,7 +160,7 @@ internal sealed class WipeRun(
         using var pump = new ChunkPump(frontier, options.Idle, cancellationToken);
         try
         {
-            await pump.RunAsync(make, (count, safe) => AdvancedAsync(meter, count, safe, cancellationToken));
+            await pump.RunAsync(make, meter.Add, safe => AdvancedAsync(meter, safe, cancellationToken));
             Measure(meter.Done);
         }
         catch (OperationCanceledException)
@@ -174,9 +177,8 @@ internal sealed class WipeRun(
         : DiskWorkers;
 
     // Called by every worker; the one that finds a save due makes it, while the others go on.
-    private async ValueTask AdvancedAsync(RunMeter meter, int count, long safe, CancellationToken cancellationToken)
+    private async ValueTask AdvancedAsync(RunMeter meter, long safe, CancellationToken cancellationToken)
     {
-        meter.Add(count);
         if (!IsSaveDue || Interlocked.CompareExchange(ref _saving, 1, 0) != 0)
         {
             return;
@@ -206,7 +208,6 @@ internal sealed class WipeRun(
 
     private bool IsSaveDue => clock.GetElapsedTime(Interlocked.Read(ref _saved)) >= options.SaveEvery;
 
-    // A short wipe never gets as far as a save, and leaves no journal behind.
     private ValueTask SaveIfDueAsync(CancellationToken cancellationToken) => IsSaveDue ? SaveAsync(cancellationToken) : ValueTask.CompletedTask;
 
     private async ValueTask SaveAsync(CancellationToken cancellationToken)

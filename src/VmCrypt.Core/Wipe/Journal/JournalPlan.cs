@@ -39,11 +39,18 @@ internal sealed record JournalPlan
 
     public required bool AllowLinks { get; init; }
 
+    /// <summary>The file of a detached LUKS header whose key slots are to be destroyed.</summary>
+    public required string? HeaderPath { get; init; }
+
     public required string? VM { get; init; }
+
+    /// <summary>What was known of the target before anything was changed, and is to be said in the end.</summary>
+    public required WipeFinding[] Known { get; init; }
 
     public required DateTimeOffset Started { get; init; }
 
-    public static JournalPlan Of(WipeTarget target, WipeRequest request, WipeStandard standard, TimeProvider clock) => new()
+    public static JournalPlan Of(
+        WipeTarget target, WipeRequest request, WipeStandard standard, WipeFinding[] known, TimeProvider clock) => new()
     {
         Kind = target.Facts.Kind,
         Path = target.Facts.Path,
@@ -57,7 +64,9 @@ internal sealed record JournalPlan
         Idle = request.Idle,
         After = request.After,
         AllowLinks = request.AllowLinks,
+        HeaderPath = request.HeaderPath,
         VM = request.VM,
+        Known = known,
         Started = clock.GetUtcNow(),
     };
 
@@ -71,6 +80,7 @@ internal sealed record JournalPlan
         Idle = Idle,
         After = After,
         AllowLinks = AllowLinks,
+        HeaderPath = HeaderPath,
         VM = VM,
         Force = true,
         Confirmed = true,

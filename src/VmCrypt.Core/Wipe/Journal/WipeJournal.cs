@@ -15,7 +15,7 @@ namespace VmCrypt.Core.Wipe.Journal;
 /// Steps, and what a crash after each leaves: the file is made with plan and seed under a temporary name, flushed and renamed
 /// (none, or a whole journal that says "from the start"); each save writes the older of two slots and flushes it (the newer
 /// slot, or both; a torn slot does not open). All space is reserved at the start, so that a full disk cannot stop a save later.
-/// It is made by the first save: wipes that end before that leave nothing behind.
+/// It is made by the first save, which comes before the first change of the target.
 /// </remarks>
 internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
 {
@@ -39,8 +39,8 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
 
     public JournalPlan Plan { get; }
 
-    /// <summary>The newest state that was found when the journal was opened.</summary>
-    public RunState State { get; }
+    /// <summary>The newest state: found when the journal was opened, or given to be saved since.</summary>
+    public RunState State { get; private set; }
 
     /// <summary>Prepares a journal; nothing is written yet.</summary>
     public static WipeJournal Create(string path, JournalPlan plan, SecretBuffer seed, SecretBuffer hostKey)
@@ -109,6 +109,7 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
 
     public async ValueTask SaveAsync(RunState state, CancellationToken cancellationToken)
     {
+        State = state;
         _file ??= await MakeAsync(cancellationToken);
         long sequence = _sequence + 1;
         byte[] sealedState = _box.Seal(Purpose(sequence), JsonSerializer.SerializeToUtf8Bytes(state, JournalContext.Default.RunState));

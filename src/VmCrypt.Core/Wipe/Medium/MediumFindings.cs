@@ -27,6 +27,12 @@ internal static class MediumFindings
                 "Not covered: the file's name and times, the file system's journal and metadata, blocks that the file has left earlier.");
         }
 
+        if (facts is { Kind: TargetKind.BlockDevice, Disk.BackingFile: null })
+        {
+            yield return new WipeFinding(FindingKind.HiddenAreas, FindingWeight.Note,
+                "Not covered: sectors that the drive has replaced by spare ones, and areas that it hides (HPA, DCO).");
+        }
+
         foreach (WipeFinding finding in facts.Disk is null ? [] : Of(facts.Disk))
         {
             yield return finding;

@@ -1,9 +1,7 @@
-using System.IO.Enumeration;
 using VmCrypt.Core.Audit;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe.Standards;
-using VmCrypt.Core.Wipe.Targets;
 
 namespace VmCrypt.Core.Wipe.Policy;
 
@@ -77,7 +75,7 @@ public sealed class WipePolicies(ConfigurationFolder folder)
 
     private static bool SpeaksOf(WipePolicy policy, WipeRequest request) =>
         string.Equals(policy.Vm, request.VM, StringComparison.OrdinalIgnoreCase)
-        || policy.Disks.Any(disk => FileSystemName.MatchesSimpleExpression(disk, TargetOpener.FullPath(request.Path), ignoreCase: OperatingSystem.IsWindows()));
+        || policy.Disks.Any(disk => DiskNames.Of(request.Path).Any(name => DiskNames.Matches(disk, name)) || DiskNames.IsAnotherNameOf(disk, request.Path));
 
     private static bool IsConfirmed(WipePolicy policy, WipeRequest request)
     {

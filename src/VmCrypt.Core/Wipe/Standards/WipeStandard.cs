@@ -82,6 +82,10 @@ public sealed record WipeStandard
             ? this
             : this with { Passes = [.. Passes, WipePass.Zeros] };
 
+    /// <summary>The passes alone, for files that have no key slots.</summary>
+    internal WipeStandard WithoutKeys() =>
+        new(ToRow() with { Name = Name + ".passes", Aliases = [Name], Title = $"{Title}: the passes", CryptoErase = false }, builtIn: false);
+
     internal StandardRow ToRow() => new()
     {
         Name = Name,

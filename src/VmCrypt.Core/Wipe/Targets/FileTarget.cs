@@ -68,12 +68,12 @@ internal sealed class FileTarget : WipeTarget
         FileDevice device = await FileDevice.OpenAsync(path, LocalDiskOptions.ReadWrite, cancellationToken);
         try
         {
-            FileSurvey survey = before ?? await FileSurvey.OfAsync(device, length, cancellationToken);
-            if (OperatingSystem.IsLinux() && before?.Status is { } seen && !seen.IsSameFile(FileStatus.Of(((ILocalDevice)device).Handle)))
+            if (OperatingSystem.IsLinux())
             {
-                throw Changed(path, "it was replaced while it was opened");
+                TargetGuard.CheckOpened(path, FileStatus.Of(((ILocalDevice)device).Handle), before?.Status, allowLinks);
             }
 
+            FileSurvey survey = before ?? await FileSurvey.OfAsync(device, length, cancellationToken);
             return new FileTarget(device, survey, length ?? device.Length);
         }
         catch

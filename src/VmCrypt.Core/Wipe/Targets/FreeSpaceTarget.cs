@@ -1,21 +1,19 @@
 using System.Security.Cryptography;
+using System.Text;
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe.Engine;
 using VmCrypt.Core.Wipe.Medium;
 
 namespace VmCrypt.Core.Wipe.Targets;
 
-/// <summary>The free space of a file system: files that take all of it but a reserve, gone when this is disposed.</summary>
-/// <remarks>A crash leaves the files; the next run in the folder takes them away first. So there is nothing to resume.</remarks>
+/// <summary>The free space of a file system: files that take all of it but a reserve.</summary>
+/// <remarks>
+/// They are gone when this is disposed, unless the wipe has stopped and can go on: then they hold the space, so that nobody
+/// writes there meanwhile. What a crash leaves while they are made, the next run in the folder takes away.
+/// </remarks>
 internal sealed class FreeSpaceTarget : WipeTarget
 {
-    private const string Prefix = ".vmcrypt-free-";
-    private const long LargestFile = 1L << 40;
-    private const long SmallestFile = 1L << 20;
-    private const long LeastReserve = 256L << 20;
-
     private readonly List<FileTarget> _files;
     private readonly JoinedDevice _device;
 
@@ -47,7 +45,12 @@ internal sealed class FreeSpaceTarget : WipeTarget
 
     public override IReadOnlyList<WipeFinding> Findings { get; }
 
-    public override string Identity => $"free space of {Facts.Path}";
+    public override string Identity =>
+        $"free space of {Facts.Path} in {_files.Count} files {Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', _files.Select(file => file.Identity)))))[..16]}";
+
+    public override byte[]? PhysicalDigest => _files.TrueForAll(file => file.PhysicalDigest is not null)
+        ? SHA256.HashData([.. _files.SelectMany(file => file.PhysicalDigest!)])
+        : null;
 
     public override IBlockDevice Device => _device;
 
@@ -60,47 +63,16 @@ internal sealed class FreeSpaceTarget : WipeTarget
     /// <summary>Fills the file system of <paramref name="folder"/> up to the reserve.</summary>
     /// <param name="reserve">Null for one in a hundred bytes, at least 256 MiB.</param>
     /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
+    /// <exception cref="DeviceBusyException"><see cref="ErrorIds.ImageInUse"/>: another wipe of it is at work.</exception>
     public static async ValueTask<FreeSpaceTarget> FillAsync(string folder, long? reserve, CancellationToken cancellationToken)
     {
-        if (!Directory.Exists(folder))
-        {
-            throw new MissingException(ErrorIds.FileNotFound, $"There is no folder '{folder}'.");
-        }
-
-        RemoveLeftOvers(folder);
-        var drive = new DriveInfo(folder);
-        long keep = reserve ?? Math.Max(LeastReserve, drive.TotalSize / 100);
-        var files = new List<FileTarget>();
-        try
-        {
-            long next = LargestFile;
-            while (next >= SmallestFile)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                next = Math.Min(next, (drive.AvailableFreeSpace - keep) & -SmallestFile);
-                if (next < SmallestFile)
-                {
-                    break;
-                }
-
-                if (await TryMakeAsync(folder, next, cancellationToken) is { } file)
-                {
-                    files.Add(file);
-                }
-                else
-                {
-                    next /= 2;
-                }
-            }
-
-            return new FreeSpaceTarget(folder, files);
-        }
-        catch
-        {
-            await CloseAsync(files);
-            throw;
-        }
+        await FreeSpaceFiles.RemoveLeftOversAsync(folder, cancellationToken);
+        return new FreeSpaceTarget(folder, await FreeSpaceFiles.MakeAsync(folder, reserve, cancellationToken));
     }
+
+    /// <summary>Takes up the files that a stopped wipe has left.</summary>
+    public static async ValueTask<FreeSpaceTarget> ReopenAsync(string folder, CancellationToken cancellationToken) =>
+        new(folder, await FreeSpaceFiles.OpenAsync(folder, cancellationToken)) { MustStay = true };
 
     public override IReadOnlyList<WipeFinding> Compare() => [.. _files.SelectMany(file => file.Compare()).Select(finding => finding with { Ranges = [] })];
 
@@ -116,54 +88,7 @@ internal sealed class FreeSpaceTarget : WipeTarget
 
     public override async ValueTask DisposeAsync()
     {
-        await CloseAsync(_files);
+        await FreeSpaceFiles.CloseAsync(_files, delete: !MustStay);
         await base.DisposeAsync();
-    }
-
-    // Null where the file system has not that much in one piece, or no files that long.
-    private static async ValueTask<FileTarget?> TryMakeAsync(string folder, long length, CancellationToken cancellationToken)
-    {
-        string path = Path.Combine(folder, Prefix + RandomNumberGenerator.GetHexString(16, lowercase: true));
-        try
-        {
-            await MakeAsync(path, length, FilePreallocation.Falloc, cancellationToken);
-        }
-        catch (UnsupportedFeatureException fault) when (fault.ErrorId == ErrorIds.PreallocationUnsupported)
-        {
-            await MakeAsync(path, length, FilePreallocation.Full, cancellationToken);
-        }
-        catch (DeviceFaultException fault) when (fault.ErrorId == ErrorIds.DiskFull)
-        {
-            return null;
-        }
-
-        return await FileTarget.OpenAsync(path, allowLinks: false, null, cancellationToken);
-    }
-
-    private static async ValueTask MakeAsync(string path, long length, FilePreallocation how, CancellationToken cancellationToken)
-    {
-        FileDevice file = await FileDevice.CreateAsync(path, new FileCreateOptions { Length = length, Preallocation = how }, cancellationToken);
-        await file.DisposeAsync();
-    }
-
-    private static void RemoveLeftOvers(string folder)
-    {
-        foreach (string path in Directory.EnumerateFiles(folder, Prefix + "*"))
-        {
-            File.Delete(path);
-        }
-
-        FilePlatform.Current.FlushFolder(folder);
-    }
-
-    private static async ValueTask CloseAsync(List<FileTarget> files)
-    {
-        foreach (FileTarget file in files)
-        {
-            await file.DisposeAsync();
-            File.Delete(file.Facts.Path);
-        }
-
-        files.Clear();
     }
 }

@@ -29,6 +29,21 @@ internal static class TargetGuard
         }
     }
 
+    /// <summary>Makes sure that what was opened is what was checked: whoever may write to the folder could have put a link there in between.</summary>
+    /// <param name="opened">The open file.</param>
+    /// <param name="seen">The file that was looked at before; null where the file system does not allow that look.</param>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.WipeTargetReplaced"/>.</exception>
+    [SupportedOSPlatform("linux")]
+    public static void CheckOpened(string path, FileStatus opened, FileStatus? seen, bool allowLinks)
+    {
+        // Not followed: then the name itself stands for the open file, and as its only name for no other.
+        bool named = FileStatus.Of(path, follow: allowLinks) is { } now && now.IsSameFile(opened);
+        if (!named || seen?.IsSameFile(opened) == false || (opened.Links > 1 && !allowLinks))
+        {
+            throw new RefusedException(ErrorIds.WipeTargetReplaced, $"'{path}' was replaced while it was opened.");
+        }
+    }
+
     /// <exception cref="RefusedException"><see cref="ErrorIds.WipeTargetIsSystemDisk"/>, <see cref="ErrorIds.WipeTargetIsSwap"/>.</exception>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.WipeTargetMounted"/>, <see cref="ErrorIds.WipeTargetHeld"/>.</exception>
     [SupportedOSPlatform("linux")]

@@ -35,6 +35,9 @@ internal abstract class WipeTarget : IWipeMedium
     /// <summary>Undoes <see cref="PrepareAsync"/>; also where the wipe has stopped.</summary>
     public virtual ValueTask RestoreAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
+    /// <summary>The wipe can go on later, and needs what was made for it: the files that fill free space.</summary>
+    public bool MustStay { get; set; }
+
     public abstract ValueTask BypassCacheAsync(CancellationToken cancellationToken);
 
     public abstract void CheckUnchanged();
