@@ -49,8 +49,7 @@ internal sealed record JournalPlan
 
     public required DateTimeOffset Started { get; init; }
 
-    public static JournalPlan Of(
-        WipeTarget target, WipeRequest request, WipeStandard standard, WipeFinding[] known, TimeProvider clock) => new()
+    public static JournalPlan Of(WipeTarget target, WipeRequest request, WipeStandard standard, WipeFinding[] known, TimeProvider clock) => new()
     {
         Kind = target.Facts.Kind,
         Path = target.Facts.Path,

@@ -1,5 +1,6 @@
 using System.IO.Enumeration;
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using System.Text;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Wipe.Targets;
@@ -34,9 +35,11 @@ internal static partial class DiskNames
             return false;
         }
 
-        return Directory.EnumerateFiles(folder)
-            .Any(other => Matches(pattern, other) && FileStatus.Of(other) is { } found && found.IsSameFile(status));
+        return Directory.EnumerateFiles(folder).Any(other => Matches(pattern, other) && IsSameFile(other, status));
     }
+
+    [SupportedOSPlatform("linux")]
+    private static bool IsSameFile(string path, FileStatus status) => FileStatus.Of(path) is { } found && found.IsSameFile(status);
 
     // Null where nothing is there.
     private static string? Resolve(string path)

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 
