@@ -1,6 +1,5 @@
 using System.Management.Automation;
 using System.Security;
-using System.Text.Unicode;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
@@ -75,8 +74,10 @@ public abstract class SecretCmdlet : ImageCmdlet
     private protected DiskKeys RequireKeys(int? slot = null) =>
         GivenKeys(slot) ?? new DiskKeys((_secret = Ask("Passphrase")).Copy()) { Slot = slot };
 
-    /// <summary>A secret that is to be set: given, or asked for twice; owned by the caller.</summary>
-    private protected SecretBuffer RequireNewSecret(SecretBuffer? given, string prompt)
+    /// <summary>A secret that is to be set: given, or asked for twice; owned by the caller. Warns of those who cannot use it.</summary>
+    /// <param name="fromFile">It was given as a key file.</param>
+    /// <param name="forQemu">The disk is one that QEMU can open.</param>
+    private protected SecretBuffer RequireNewSecret(SecretBuffer? given, string prompt, bool fromFile, bool forQemu)
     {
         SecretBuffer secret = given ?? AskTwice(prompt);
         if (secret.Length == 0)
@@ -84,16 +85,16 @@ public abstract class SecretCmdlet : ImageCmdlet
             throw new InvalidInputException(ErrorIds.SecretEmpty, "An empty passphrase protects nothing; nothing was changed.");
         }
 
-        WarnUnlessQemuTakes(secret);
+        WarnOfTraps(secret, fromFile, forQemu);
         return secret;
     }
 
-    /// <summary>A QEMU secret is a C string of UTF-8: other bytes work with cryptsetup and with us, but never reach QEMU's LUKS code.</summary>
-    private protected void WarnUnlessQemuTakes(SecretBuffer secret)
+    /// <summary>Names those who cannot open a disk with the secret.</summary>
+    private protected void WarnOfTraps(SecretBuffer secret, bool fromFile, bool forQemu)
     {
-        if (!Utf8.IsValid(secret.Span) || secret.Span.Contains((byte)0))
+        foreach (string trap in PassphraseTraps.Of(secret, fromFile, forQemu))
         {
-            Shell.WriteWarning("The key is not UTF-8 text, or holds a NUL byte: cryptsetup opens the disk with it, QEMU and libvirt cannot.");
+            Shell.WriteWarning(trap);
         }
     }
 

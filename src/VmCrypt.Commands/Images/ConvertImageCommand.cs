@@ -80,7 +80,7 @@ public sealed class ConvertImageCommand : RekeyCmdlet, IDynamicParameters
         using UnlockedDisk source = Unlock(location, opening, LayerPassphrase, slot: null);
         NewDisk plan = _disk.Plan(source.Device.Length, DestinationFormat, Plain ? null : _disk.Encryption());
         NewImages.WarnOfReaders(plan, Shell);
-        SecretBuffer? passphrase = Plain ? null : RequireNewSecret();
+        SecretBuffer? passphrase = Plain ? null : RequireNewSecret(NewImages.IsForQemu(plan));
         var target = new DiskTarget
         {
             Location = destination,

@@ -44,7 +44,7 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet, IDynamicParameters
         }
 
         NewImages.WarnOfReaders(plan, Shell);
-        _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase");
+        _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(plan));
         var target = new DiskTarget { Location = location, HeaderPath = OpenOptions.HeaderPath, Replace = Force };
         Run(token => DiskFile.CreateAsync(target, plan, _newSecret, fill: null, token));
         Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, NewImages.OpenOptions(target, plan), token)));

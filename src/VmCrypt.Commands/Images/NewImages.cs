@@ -14,10 +14,12 @@ internal static class NewImages
         HeaderPath = target.HeaderPath,
     };
 
+    public static bool IsForQemu(NewDisk plan) => plan.Encryption is not { Version: LuksVersion.Luks2 };
+
     /// <summary>Says who cannot open the disk.</summary>
     public static void WarnOfReaders(NewDisk plan, ICommandHost shell)
     {
-        if (plan.Encryption is { Version: LuksVersion.Luks2 })
+        if (!IsForQemu(plan))
         {
             shell.WriteWarning("QEMU and libvirt cannot open LUKS2; serve the disk to them with Unlock-Image.");
         }

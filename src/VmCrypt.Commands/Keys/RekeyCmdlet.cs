@@ -28,7 +28,8 @@ public abstract class RekeyCmdlet : UnlockingCmdlet
     public long? NewKeyFileSize { get; set; }
 
     /// <summary>The secret to set: given, or asked for twice; the same for all images, and lent out until the command is disposed.</summary>
-    private protected SecretBuffer RequireNewSecret()
+    /// <param name="forQemu">The disk is one that QEMU can open, or nobody knows yet.</param>
+    private protected SecretBuffer RequireNewSecret(bool forQemu = true)
     {
         if (_newSecret is null)
         {
@@ -37,7 +38,7 @@ public abstract class RekeyCmdlet : UnlockingCmdlet
                 Passphrase = NewPassphrase,
                 KeyFile = NewKeyFile is null ? null : new KeyFile(Shell.ResolveNewPath(NewKeyFile), NewKeyFileOffset, NewKeyFileSize),
             };
-            _newSecret = RequireNewSecret(source.Read(), "New passphrase");
+            _newSecret = RequireNewSecret(source.Read(), "New passphrase", NewKeyFile is not null, forQemu);
         }
 
         return _newSecret;
