@@ -59,8 +59,10 @@ internal sealed record Luks2Slot(
     public static Luks2Slot Create(
         int number, CipherSpec cipher, int keySize, HashKind hash, KdfCost cost, long offset, Pbkdf2Meter meter, CancellationToken cancellationToken)
     {
-        // A key that is no volume key may have any size, and is then wrapped under the largest key that the cipher takes.
-        int wrapKeySize = cipher.KeySizes.Contains(keySize) ? keySize : cipher.KeySizes[^1];
+        // A key that is no volume key may have any size, and is then wrapped under the largest key that the cipher takes;
+        // so is one of 384 bits for XTS, which cryptsetup cannot do without the kernel, as OpenSSL has none.
+        bool fits = cipher.KeySizes.Contains(keySize) && (cipher.Mode != CipherMode.Xts || keySize != 48);
+        int wrapKeySize = fits ? keySize : cipher.KeySizes[^1];
         var derivation = Luks2Derivation.Create(cost, hash, wrapKeySize, meter, cancellationToken);
         return new Luks2Slot(number, cipher, wrapKeySize, hash, derivation, keySize, offset);
     }
