@@ -42,6 +42,7 @@
     'New-LibvirtSecretXml'
     'New-LibvirtVolumeXml'
     'New-WipeCertificate'
+    'Protect-VmDisk'
     'Register-LibvirtSecret'
     'Remove-KeySlot'
     'Remove-KeyToken'
@@ -64,6 +65,7 @@
     'Test-UsbDevice'
     'Test-WipeCertificate'
     'Unlock-Image'
+    'Unprotect-VmDisk'
     'Unregister-LibvirtSecret'
   )
   VariablesToExport    = @()

@@ -136,6 +136,31 @@ Describe 'Secrets and disks of libvirt' -Skip:(-not $libvirt) {
             }
         }
 
+        It 'encrypts a plain disk, and takes that back' {
+            $env:VMCRYPT_CONFIG = Join-Path $TestDrive config
+            try {
+                $plain = Join-Path $TestDrive plain2.raw
+                Set-Content $plain ('plain' * 1MB) -NoNewline
+                $name = New-TestDomain "<disk type='file'><driver name='qemu' type='raw'/><source file='$plain'/><target dev='vda'/></disk>"
+                Get-VmDisk $name | Protect-VmDisk -NewPassphrase $first -Iterations 1000 -WhatIf
+                (Get-VmDisk $name).Encryption | Should -Be Plain
+                $done = Get-VmDisk $name | Protect-VmDisk -NewPassphrase $first -Iterations 1000
+                $done.State | Should -Be Switched
+                $done.OldPath | Should -BeExactly $plain
+                $disk = Get-VmDisk $name
+                $disk.Encryption | Should -Be Encrypted
+                $disk.Path | Should -BeExactly (Join-Path $TestDrive plain2.luks.qcow2)
+                (Unlock-Image $disk.Path -Passphrase $first -OutFile $TestDrive/out.raw -Force).Path | Should -Not -BeNullOrEmpty
+                (Get-FileHash $TestDrive/out.raw).Hash | Should -Be (Get-FileHash $plain).Hash
+                { Get-VmDisk $name | Protect-VmDisk -NewPassphrase $first -ErrorAction Stop } | Should -Throw -ErrorId 'VmDiskProtected,*'
+                $null = $done | Unprotect-VmDisk -Force
+                (Get-VmDisk $name).Path | Should -BeExactly $plain
+                $done.Path | Should -Not -Exist
+                Get-LibvirtSecret -Uuid $done.SecretUuid | Should -BeNullOrEmpty
+            }
+            finally { Remove-Item Env:VMCRYPT_CONFIG }
+        }
+
         It 'says what libvirt does not know' {
             { Get-VmDisk no-such-vm -ErrorAction Stop } | Should -Throw -ErrorId 'VmMissing,*'
             $name = New-TestDomain @()

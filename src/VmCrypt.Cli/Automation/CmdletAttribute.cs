@@ -65,3 +65,9 @@ public static class VerbsDiagnostic
     public const string Repair = "Repair";
     public const string Test = "Test";
 }
+
+public static class VerbsSecurity
+{
+    public const string Protect = "Protect";
+    public const string Unprotect = "Unprotect";
+}

@@ -72,56 +72,18 @@ public abstract class SecretCmdlet : ImageCmdlet
     /// <summary>What opens an existing disk: given, or asked for once. Owned by the caller.</summary>
     /// <param name="slot">The only slot to try.</param>
     private protected DiskKeys RequireKeys(int? slot = null) =>
-        GivenKeys(slot) ?? new DiskKeys((_secret = Ask("Passphrase")).Copy()) { Slot = slot };
+        GivenKeys(slot) ?? new DiskKeys((_secret = SecretPrompts.Ask(Shell, "Passphrase")).Copy()) { Slot = slot };
 
     /// <summary>A secret that is to be set: given, or asked for twice; owned by the caller. Warns of those who cannot use it.</summary>
     /// <param name="fromFile">It was given as a key file.</param>
     /// <param name="forQemu">The disk is one that QEMU can open.</param>
-    private protected SecretBuffer RequireNewSecret(SecretBuffer? given, string prompt, bool fromFile, bool forQemu)
-    {
-        SecretBuffer secret = given ?? AskTwice(prompt);
-        if (secret.Length == 0)
-        {
-            throw new InvalidInputException(ErrorIds.SecretEmpty, "An empty passphrase protects nothing; nothing was changed.");
-        }
-
-        WarnOfTraps(secret, fromFile, forQemu);
-        return secret;
-    }
-
-    /// <summary>Names those who cannot open a disk with the secret.</summary>
-    private protected void WarnOfTraps(SecretBuffer secret, bool fromFile, bool forQemu)
-    {
-        foreach (string trap in PassphraseTraps.Of(secret, fromFile, forQemu))
-        {
-            Shell.WriteWarning(trap);
-        }
-    }
+    private protected SecretBuffer RequireNewSecret(SecretBuffer? given, string prompt, bool fromFile, bool forQemu) =>
+        SecretPrompts.RequireNew(Shell, given, prompt, fromFile, forQemu);
 
     protected override void Dispose(bool disposing)
     {
         _secret?.Dispose();
         _volumeKey?.Dispose();
         base.Dispose(disposing);
-    }
-
-    private SecretBuffer AskTwice(string prompt)
-    {
-        SecretBuffer first = Ask(prompt);
-        using SecretBuffer second = Ask($"{prompt}, once more");
-        if (!first.FixedTimeEquals(second.Span))
-        {
-            first.Dispose();
-            throw new InvalidInputException(ErrorIds.SecretMismatch, "The two passphrases are not the same; nothing was changed.");
-        }
-
-        return first;
-    }
-
-    private SecretBuffer Ask(string prompt)
-    {
-        using SecureString text = Shell.AskSecret(prompt)
-            ?? throw new InvalidInputException(ErrorIds.KeyRequired, $"{prompt}: none was given, and there is no terminal to ask on.");
-        return SecretSource.Utf8Of(text);
     }
 }

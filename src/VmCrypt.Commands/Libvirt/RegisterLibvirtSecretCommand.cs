@@ -79,7 +79,7 @@ public sealed class RegisterLibvirtSecretCommand : SecretCmdlet
         SecretBuffer secret = keys.Default!;
         if (usage == SecretUsage.Volume)
         {
-            WarnOfTraps(secret, fromFile: false, forQemu: true);
+            SecretPrompts.WarnOfTraps(Shell, secret, fromFile: false, forQemu: true);
         }
 
         var options = new SecretOptions { Uuid = Uuid, Description = Description, IsEphemeral = Ephemeral, IsPrivate = Private };

@@ -1,25 +1,12 @@
 using System.Management.Automation;
-using VmCrypt.Commands.Host;
 using VmCrypt.Core.Libvirt;
 
 namespace VmCrypt.Commands.Libvirt;
 
 /// <summary>Takes disks from domains of libvirt; the images stay.</summary>
 [Cmdlet(VerbsCommon.Remove, "VmDisk", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High)]
-public sealed class RemoveVmDiskCommand : VmCryptCmdlet
+public sealed class RemoveVmDiskCommand : VmDiskCmdlet
 {
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
-    [ValidateNotNullOrEmpty]
-    public string VmName { get; set; } = string.Empty;
-
-    [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true)]
-    [ValidateNotNullOrEmpty]
-    public string Target { get; set; } = string.Empty;
-
-    [Parameter(ValueFromPipelineByPropertyName = true)]
-    [ValidateNotNullOrEmpty]
-    public string ConnectUri { get; set; } = LibvirtParameter.DefaultConnectUri;
-
     /// <summary>Only until the domain stops.</summary>
     [Parameter]
     public SwitchParameter Transient { get; set; }

@@ -69,7 +69,14 @@ public sealed class LibvirtVms(string connectUri)
 
     /// <summary>Makes a stopped domain start with a disk of another image; one atomic change of its definition.</summary>
     internal Task SwitchDiskAsync(DomainDefinition domain, string target, DiskImage image, CancellationToken cancellationToken) =>
-        _virsh.PipeAsync(domain.SwitchedDiskXml(target, image), cancellationToken, "update-device", "--domain", domain.Name, "--file", Virsh.Input, "--config");
+        RestoreDiskAsync(domain, domain.SwitchedDiskXml(target, image), cancellationToken);
+
+    /// <summary>Makes a stopped domain start with a disk as it was; one atomic change of its definition.</summary>
+    internal Task RestoreDiskAsync(DomainDefinition domain, string diskXml, CancellationToken cancellationToken) =>
+        _virsh.PipeAsync(diskXml, cancellationToken, "update-device", "--domain", domain.Name, "--file", Virsh.Input, "--config");
+
+    /// <summary>The domain's next start goes on with the memory of the last one, which knows its disks.</summary>
+    internal async Task<bool> HasSavedStateAsync(string vm, CancellationToken cancellationToken) => await FactAsync(vm, "Managed save:", cancellationToken);
 
     private async Task RequireSecretsAsync(DiskDefinition disk, CancellationToken cancellationToken)
     {
@@ -85,9 +92,8 @@ public sealed class LibvirtVms(string connectUri)
 
     private async Task<string[]> ScopeAsync(string vm, bool transient, CancellationToken cancellationToken)
     {
-        string facts = await _virsh.RunAsync(cancellationToken, "dominfo", "--domain", vm);
         bool runs = (await DomainAsync(vm, inactive: false, cancellationToken)).IsRunning;
-        bool persists = facts.Split('\n').Any(line => line.StartsWith("Persistent:", StringComparison.Ordinal) && line.EndsWith("yes", StringComparison.Ordinal));
+        bool persists = await FactAsync(vm, "Persistent:", cancellationToken);
         return (runs, Config: persists && !transient) switch
         {
             (true, true) => ["--live", "--config"],
@@ -95,6 +101,12 @@ public sealed class LibvirtVms(string connectUri)
             (false, true) => ["--config"],
             _ => throw new RefusedException(ErrorIds.LibvirtRefused, $"The domain {vm} does not run, so there is nothing to change until it stops."),
         };
+    }
+
+    private async Task<bool> FactAsync(string vm, string label, CancellationToken cancellationToken)
+    {
+        string facts = await _virsh.RunAsync(cancellationToken, "dominfo", "--domain", vm);
+        return facts.Split('\n').Any(line => line.StartsWith(label, StringComparison.Ordinal) && line.TrimEnd().EndsWith("yes", StringComparison.Ordinal));
     }
 
     private async Task<VmDisk> DescribeAsync(DomainDefinition domain, DiskDefinition disk, CancellationToken cancellationToken)

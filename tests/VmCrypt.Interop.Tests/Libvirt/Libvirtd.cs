@@ -3,7 +3,7 @@ namespace VmCrypt.Interop.Tests.Libvirt;
 /// <summary>A libvirt daemon to talk to: the host's own, or one that runs for these tests.</summary>
 public sealed class Libvirtd : IDisposable
 {
-    private const string Connection = "qemu:///system";
+    internal const string Connection = "qemu:///system";
 
     private readonly List<string> _pidFiles = [];
 

@@ -25,6 +25,8 @@ internal sealed partial record FileStatus
 
     public required uint UserId { get; init; }
 
+    public required uint GroupId { get; init; }
+
     public required uint Links { get; init; }
 
     public required long Length { get; init; }
@@ -89,6 +91,7 @@ internal sealed partial record FileStatus
         Mode = (UnixFileMode)(raw.Mode & 0xFFF),
         Kind = (FileKind)(raw.Mode & TypeMask) is var kind && Enum.IsDefined(kind) ? kind : FileKind.Other,
         UserId = raw.UserId,
+        GroupId = raw.GroupId,
         Links = raw.Links,
         Length = (long)raw.Size,
         Allocated = (long)raw.Blocks * 512,
