@@ -33,7 +33,8 @@ internal static class Weaknesses
     // A graphics card runs as many computations of Argon2 at a time as its memory holds.
     private const long LeastMemoryKiB = 64 * 1024;
 
-    // "A few hundred terabytes" is what IEEE 1619 (annex D.4.3) would have one key encrypt at most.
+    // Two of q blocks collide, and so tell something of their content, with a chance of about q²/2^128: here 2^-40, the usual limit
+    // for such a chance. IEEE 1619-2018 (5.1) itself forbids no less than 2^64 blocks. What is overwritten counts again.
     private const long XtsLimit = 1L << 48;
 
     // The 32-bit sector number of "plain" starts again here.

@@ -2,6 +2,8 @@ using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
+using VmCrypt.Interop.Tests.Block;
+using VmCrypt.Interop.Tests.Nbd;
 
 namespace VmCrypt.Interop.Tests.Luks;
 
@@ -157,6 +159,28 @@ public sealed class HeaderBackupTests : IDisposable
 
         Assert.Contains(removal.StillOpens, copy => copy.Kind == KeyCopyKind.Snapshot && copy.Message.Contains("'before'", StringComparison.Ordinal));
         Assert.Contains(removal.StillOpens, copy => copy.Kind == KeyCopyKind.Header && copy.Path == disk.Path);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_block_device_or_a_disk_behind_NBD_is_erased_and_restored(bool overNbd)
+    {
+        LuksDisk disk = _cryptsetup.FormatLuks2();
+        byte[] before = File.ReadAllBytes(disk.Path);
+        using NbdPeer? server = overNbd ? await NbdPeer.QemuNbdAsync(_scratch, "--format=raw", disk.Path) : null;
+        using LoopDevice? device = overNbd ? null : LoopDevice.Over(disk.Path);
+        string place = server?.Uri.ToString() ?? device!.Path;
+        await BackupAsync(place, _scratch["ours"]);
+
+        await using (HeaderRemoval removal = await HeaderRemoval.PlanAsync(DiskLocation.Parse(place), new DiskOpenOptions(), Token))
+        {
+            await removal.RunAsync(Token);
+        }
+
+        Assert.False(_cryptsetup.Opens(disk, LuksDisk.Passphrase));
+        await RestoreAsync(place, _scratch["ours"], force: false);
+        Assert.Equal(before, File.ReadAllBytes(disk.Path));
     }
 
     [Theory]

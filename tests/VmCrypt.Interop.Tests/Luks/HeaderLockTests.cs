@@ -4,6 +4,7 @@ using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Stack;
+using VmCrypt.Interop.Tests.Block;
 
 namespace VmCrypt.Interop.Tests.Luks;
 
@@ -67,6 +68,30 @@ public sealed class HeaderLockTests : IDisposable
 
         using HeaderLock? free = await HeaderLock.TakeAsync(disk.Path, exclusive: true, TimeSpan.Zero, Token);
         Assert.NotNull(free);
+    }
+
+    [Fact]
+    public async Task The_lock_of_a_block_device_is_cryptsetups_too_and_leaves_nothing_behind()
+    {
+        LuksDisk disk = _cryptsetup.FormatLuks2();
+        using LoopDevice device = LoopDevice.Over(disk.Path);
+        (uint major, uint minor) = FileStatus.Of(device.Path)!.SpecialDevice;
+        string resource = $"/run/cryptsetup/L_{major}:{minor}";
+        Task<(int ExitCode, string Output, string Error)> theirs;
+        using (await HeaderLock.TakeAsync(device.Path, exclusive: true, Token))
+        {
+            theirs = Task.Run(() => Tools.TryRun("cryptsetup", "config", "--label", "theirs", device.Path), Token);
+            await WaitForWaiterAsync(resource, theirs);
+            Assert.False(theirs.IsCompleted);
+        }
+
+        Assert.Equal(0, (await theirs).ExitCode);
+        using (await HeaderLock.TakeAsync(device.Path, exclusive: true, TimeSpan.Zero, Token))
+        {
+            Assert.True(File.Exists(resource));
+        }
+
+        Assert.False(File.Exists(resource));
     }
 
     public void Dispose() => _scratch.Dispose();
