@@ -9,6 +9,8 @@ internal static class FuzzTargets
     [
         new Luks1Target(),
         new Luks2Target(),
+        new Luks2JsonTarget(),
+        new KeyTokenTarget(),
         new QcowTarget(),
         new Qcow2Target(),
         new Qcow2WriteTarget(),

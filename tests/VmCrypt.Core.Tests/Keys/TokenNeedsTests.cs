@@ -43,6 +43,14 @@ public sealed class TokenNeedsTests
     public void A_token_says_what_it_needs(string json, string? need) => Assert.Equal(need, TokenNeeds.Of(Facts(json))?.ToString());
 
     [Fact]
+    public void A_policy_that_is_not_UTF8_says_nothing()
+    {
+        string header = Base64Url.EncodeToString([.. "{\"clevis\":{\"pin\":\""u8, 0xFF, .. "\"}}"u8]);
+
+        Assert.Null(TokenNeeds.Of(Facts($$$"""{"type":"clevis","keyslots":[],"jwe":{"protected":"{{{header}}}","encrypted_key":"","iv":"","ciphertext":"","tag":""}}""")));
+    }
+
+    [Fact]
     public void Policies_in_policies_have_an_end()
     {
         string policy = Tang;

@@ -22,17 +22,17 @@ internal sealed class Cryptsetup(Scratch scratch)
 
     /// <summary>Makes a LUKS2 disk of theirs with room for a payload.</summary>
     /// <param name="more">Options; with some for the key derivation, those are all.</param>
-    public LuksDisk FormatLuks2(params string[] more)
-    {
-        string path = scratch.File($"{Guid.NewGuid():N}.luks", []);
-        using (FileStream file = File.OpenWrite(path))
-        {
-            file.SetLength((32 << 20) + LuksDisk.PayloadLength);
-        }
+    public LuksDisk FormatLuks2(params string[] more) => FormatLuks2(detached: false, more);
 
+    /// <summary>The same; where the header is detached it is the disk, and the payload is forgotten.</summary>
+    public LuksDisk FormatLuks2(bool detached, params string[] more)
+    {
+        string path = Sparse((32 << 20) + LuksDisk.PayloadLength);
+        string header = detached ? Sparse(10 << 20) : path;
+        string[] place = detached ? ["--header", header] : [];
         string[] cost = more.Contains("--pbkdf") ? ["-q"] : s_quick;
-        Tools.Run("cryptsetup", ["luksFormat", "--type", "luks2", .. cost, .. more, path, KeyFile(LuksDisk.Passphrase)]);
-        return new LuksDisk(path);
+        Tools.Run("cryptsetup", ["luksFormat", "--type", "luks2", .. cost, .. more, .. place, path, KeyFile(LuksDisk.Passphrase)]);
+        return new LuksDisk(header);
     }
 
     public bool Opens(LuksDisk disk, string passphrase, params string[] more) =>
@@ -61,4 +61,12 @@ internal sealed class Cryptsetup(Scratch scratch)
         Tools.Run("cryptsetup", "luksKillSlot", "-q", "--key-file", KeyFile(remaining), disk.Path, slot.ToString());
 
     public string KeyFile(string passphrase) => scratch.File($"{Guid.NewGuid():N}.key", System.Text.Encoding.UTF8.GetBytes(passphrase));
+
+    private string Sparse(long length)
+    {
+        string path = scratch.File($"{Guid.NewGuid():N}.luks", []);
+        using FileStream file = File.OpenWrite(path);
+        file.SetLength(length);
+        return path;
+    }
 }

@@ -101,10 +101,10 @@ internal sealed class LuksDisk(string path)
         return new CryptDevice(SubDevice.Tail(device, header.Payload.Offset, ownsInner: false), key.CreateCipher(), header.Payload.IvOffset);
     }
 
-    public async Task<int> ChangeAsync(string passphrase, Func<LuksHeader, Unlocked, Task<int>> change)
+    public async Task<int> ChangeAsync(string passphrase, Func<LuksHeader, Unlocked, Task<int>> change, LuksPlacement placement = LuksPlacement.Attached)
     {
         var device = new MemoryDevice(File.ReadAllBytes(path));
-        LuksHeader header = await LuksHeader.OpenAsync(device, LuksOpenOptions.Default, Token);
+        LuksHeader header = await LuksHeader.OpenAsync(device, new LuksOpenOptions { Placement = placement }, Token);
         using SecretBuffer secret = Secret(passphrase);
         Unlocked unlocked = await header.UnlockAsync(secret, null, Token);
         using VolumeKey key = unlocked.Key;

@@ -97,6 +97,10 @@ internal sealed class Luks2Target : IFuzzTarget
                 LuksHeader header = await LuksHeader.OpenAsync(disk, options, default);
                 await DiskReader.TryAsync(trace, () => ReadAsync(header, disk, trace));
                 await DiskReader.TryAsync(trace, () => ChangeAsync(header, trace));
+                if (changesSlots && header.Facts.DigestIterations <= MaxIterations)
+                {
+                    await DiskReader.TryAsync(trace, () => ChangeSlotsAsync(header));
+                }
             }
         }
     }
@@ -126,6 +130,7 @@ internal sealed class Luks2Target : IFuzzTarget
         await header.SetLabelAsync("label", "fuzz", default);
         int token = await header.AddTokenAsync("{\"type\":\"fuzz\",\"keyslots\":[]}", number: null, default);
         DefectException.Unless(header.Facts.Label == "label" && header.Facts.Tokens.Any(added => added.Number == token), "A change of the header is lost.");
+        await header.SetTokenAsync(token, "{\"type\":\"again\",\"keyslots\":[]}", default);
         await header.RemoveTokenAsync(token, default);
     }
 

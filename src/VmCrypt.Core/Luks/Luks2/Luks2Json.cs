@@ -45,7 +45,7 @@ internal static class Luks2Json
     {
         try
         {
-            RequireWholeCharacters(text);
+            RequireText(text);
             return JsonNode.Parse(text, nodeOptions: null, s_reading) as JsonObject ?? throw Invalid("it is something else");
         }
         catch (JsonException fault)
@@ -54,9 +54,14 @@ internal static class Luks2Json
         }
     }
 
-    // A tree unescapes its texts when somebody asks for them; by then nobody reckons with half a surrogate pair.
-    private static void RequireWholeCharacters(ReadOnlySpan<byte> text)
+    // A tree decodes its texts when somebody asks for them; by then nobody reckons with bytes that are none, or half a surrogate pair.
+    private static void RequireText(ReadOnlySpan<byte> text)
     {
+        if (!Utf8.IsValid(text))
+        {
+            throw Invalid("it is not UTF-8");
+        }
+
         var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = MaxDepth });
         while (reader.Read())
         {
@@ -107,8 +112,7 @@ internal static class Luks2Json
             }
             while (reader.TokenType != JsonTokenType.EndObject || reader.CurrentDepth > 0);
 
-            int length = (int)reader.BytesConsumed;
-            return Utf8.IsValid(area[..length]) ? length : throw Invalid("it is not UTF-8");
+            return (int)reader.BytesConsumed;
         }
         catch (JsonException fault)
         {
