@@ -37,6 +37,21 @@ Describe 'Convert-Image' {
         (Get-FileHash $TestDrive/unpacked.raw).Hash | Should -Be (Get-FileHash $plain).Hash
     }
 
+    It 'goes to LUKS2 and back, by passphrase and by volume key' {
+        [System.IO.File]::WriteAllBytes("$TestDrive/volume.key", [byte[]](1..64))
+        $source = "$TestDrive/source.qcow2"
+        $null = New-EncryptedImage $source 8MB -VolumeKeyFile $TestDrive/volume.key -Passphrase $first -Iterations 1000
+        $image = Convert-Image $source "$TestDrive/to.luks" -VolumeKeyFile $TestDrive/volume.key -DestinationFormat Raw -LuksVersion Luks2 -SectorSize 1024 `
+            -Label copy -KeyslotsSize 1MB @new -WarningVariable said -WarningAction SilentlyContinue
+        $said | Should -Match 'QEMU and libvirt cannot open LUKS2'
+        $image.Luks.Version, $image.Luks.Label, $image.Luks.SectorSize | Should -Be 'Luks2', 'copy', 1024
+        $null = Convert-Image "$TestDrive/to.luks" "$TestDrive/from.raw" -DestinationFormat Raw -Plain -Passphrase $first
+        $null = Convert-Image $source "$TestDrive/straight.raw" -DestinationFormat Raw -Plain -Passphrase $first
+        (Get-FileHash "$TestDrive/from.raw").Hash | Should -Be (Get-FileHash "$TestDrive/straight.raw").Hash
+        { Convert-Image $plain "$TestDrive/no.raw" -Format Raw -DestinationFormat Raw -Plain -LuksVersion Luks2 -ErrorAction Stop } |
+            Should -Throw -ErrorId 'InvalidParameter,*.ConvertImageCommand'
+    }
+
     It 'refuses a passphrase for a plain image' {
         { Convert-Image $plain "$TestDrive/no.raw" -Format Raw -DestinationFormat Raw -Plain @new -ErrorAction Stop } |
             Should -Throw -ErrorId 'InvalidParameter,*.ConvertImageCommand'

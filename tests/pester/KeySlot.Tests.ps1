@@ -145,6 +145,23 @@ Describe 'Key slots of LUKS2' {
             Should -Throw -ErrorId 'InvalidParameter,*.AddKeySlotCommand'
     }
 
+    It 'give their own key back' {
+        [System.IO.File]::WriteAllBytes("$TestDrive/own.key", [byte[]](1..100))
+        $slot = Add-KeySlot $path -Unbound -UnboundKeyFile $TestDrive/own.key -NewPassphrase $second @cheap
+        $null = Export-VolumeKey $path $TestDrive/read.key -Slot $slot.Slot -Passphrase $second -Force -WarningVariable said -WarningAction SilentlyContinue
+        $said | Should -Match 'does not open the disk'
+        Get-FileBytes $TestDrive/read.key | Should -Be ([byte[]](1..100))
+    }
+
+    It 'are shown with all that LUKS2 says of them' {
+        $null = Set-KeySlot $path -Slot 0 -Priority Prefer
+        $null = Add-KeySlot $path -Unbound -NewPassphrase $second @cheap
+        $shown = Get-EncryptedImage $path | Format-List | Out-String -Width 200
+        $shown | Should -Match '0: pbkdf2 sha256, 1000 iterations, preferred'
+        $shown | Should -Match '1: pbkdf2 sha256, 1000 iterations, a key of its own'
+        (Get-KeySlot $path | Format-Table | Out-String -Width 200) | Should -Match 'Prefer'
+    }
+
     It 'keep their number when the passphrase changes, and a repeated change says so' {
         (Set-KeySlot $path -Passphrase $first -NewPassphrase $second @cheap).Slot | Should -Be 0
         (Set-KeySlot $path -Passphrase $first -NewPassphrase $second @cheap -WarningVariable said -WarningAction SilentlyContinue).Slot | Should -Be 0

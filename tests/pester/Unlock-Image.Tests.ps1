@@ -10,6 +10,21 @@ BeforeAll {
     [System.IO.File]::WriteAllBytes($data, $bytes)
 }
 
+Describe 'Unlock-Image by a volume key' {
+    It 'serves LUKS2 to QEMU, which cannot open it' -Skip:(-not (Get-Command qemu-io -ErrorAction Ignore)) {
+        [System.IO.File]::WriteAllBytes("$TestDrive/volume.key", [byte[]](1..64))
+        $path = New-TestImage served.luks @{ Format = 'Raw'; LuksVersion = 'Luks2'; KeyslotsSize = 1MB; VolumeKeyFile = "$TestDrive/volume.key"; WarningAction = 'Ignore' }
+        $export = Unlock-Image $path -VolumeKeyFile $TestDrive/volume.key
+        try {
+            qemu-io -f raw -c 'write -P 7 0 1M' -c flush $export.Uri | Out-Null
+            $LASTEXITCODE | Should -Be 0
+        } finally { $export | Lock-Image }
+
+        $null = Unlock-Image $path -Passphrase $first -OutFile $TestDrive/read.raw
+        (Get-FileBytes $TestDrive/read.raw)[0, 1048575] | Should -Be 7, 7
+    }
+}
+
 Describe 'Unlock-Image' {
     BeforeEach { $path = New-TestImage }
 

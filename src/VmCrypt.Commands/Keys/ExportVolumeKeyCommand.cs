@@ -46,8 +46,8 @@ public sealed class ExportVolumeKeyCommand : UnlockingCmdlet
 
         DiskOpenOptions options = OpenOptions;
         using DiskKeys keys = KeysFor(location, Slot);
-        int bytes = Run(token => VolumeKeyExport.RunAsync(location, options, keys, file, token));
-        Shell.WriteWarning($"'{file}' opens the disk without a passphrase, also when all its key slots are changed or destroyed; only encrypting the disk anew takes that back.");
-        Shell.WriteObject(new ExportedVolumeKey(location.Text, options.HeaderPath, bytes * 8, file));
+        ExportedKey exported = Run(token => VolumeKeyExport.RunAsync(location, options, keys, file, token));
+        Shell.WriteWarning(!exported.OpensData ? $"'{file}' holds the key that key slot {Slot} keeps for others; it does not open the disk." : $"'{file}' opens the disk without a passphrase, also when all its key slots are changed or destroyed; only encrypting the disk anew takes that back.");
+        Shell.WriteObject(new ExportedVolumeKey(location.Text, options.HeaderPath, exported.Length * 8, file));
     }
 }

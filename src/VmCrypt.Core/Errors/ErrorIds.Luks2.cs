@@ -125,9 +125,6 @@ public static partial class ErrorIds
     /// <summary>The slot holds a key of its own, which does not open the data.</summary>
     public const string KeySlotUnbound = nameof(KeySlotUnbound);
 
-    /// <summary>The key slot holds the volume key, not a key of its own.</summary>
-    public const string KeySlotBound = nameof(KeySlotBound);
-
     /// <summary>There is no token of this number.</summary>
     public const string KeyTokenMissing = nameof(KeyTokenMissing);
 

@@ -56,6 +56,21 @@ internal sealed class KeySlotSession : IAsyncDisposable
         return (unlocked.Key, unlocked.Slot);
     }
 
+    /// <summary>The key that the keys open: the volume key, or of a slot that is named and holds a key of its own, that. The caller disposes it.</summary>
+    public async ValueTask<StoredKey> ReadAsync(DiskKeys keys, CancellationToken cancellationToken)
+    {
+        if (keys is { VolumeKey: null, Slot: { } named } && IsUnbound(named))
+        {
+            return new StoredKey(await Header.OpenUnboundAsync(Passphrase(keys), named, cancellationToken), named, OpensData: false);
+        }
+
+        (VolumeKey key, int? slot) = await UnlockAsync(keys, cancellationToken);
+        using (key)
+        {
+            return new StoredKey(key.Export(), slot, OpensData: true);
+        }
+    }
+
     /// <summary>The first slot that the passphrase opens, those to be ignored included; null for none. Costs a key derivation for each.</summary>
     public async ValueTask<int?> FindAsync(SecretBuffer passphrase, int? except, CancellationToken cancellationToken)
     {
@@ -141,3 +156,8 @@ internal sealed class KeySlotSession : IAsyncDisposable
         }
     }
 }
+
+/// <summary>A key that was read.</summary>
+/// <param name="Slot">The slot that gave it; null where it was given itself.</param>
+/// <param name="OpensData">It is the volume key.</param>
+internal readonly record struct StoredKey(SecretBuffer Key, int? Slot, bool OpensData);

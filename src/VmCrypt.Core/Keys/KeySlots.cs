@@ -27,15 +27,9 @@ public static class KeySlots
         await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: false, cancellationToken);
         try
         {
-            if (keys is { VolumeKey: null, Slot: { } unbound } && session.IsUnbound(unbound))
-            {
-                using SecretBuffer own = await session.Header.OpenUnboundAsync(session.Passphrase(keys), unbound, cancellationToken);
-                return new KeyTrial(true, unbound);
-            }
-
-            (VolumeKey key, int? slot) = await session.UnlockAsync(keys, cancellationToken);
-            key.Dispose();
-            return new KeyTrial(true, slot);
+            StoredKey read = await session.ReadAsync(keys, cancellationToken);
+            read.Key.Dispose();
+            return new KeyTrial(true, read.Slot);
         }
         catch (WrongKeyException)
         {
@@ -63,6 +57,7 @@ public static class KeySlots
     }
 
     /// <summary>LUKS2: stores a key of its own, which does not open the data, under a passphrase; needs no key of the image.</summary>
+    /// <remarks><see cref="VolumeKeyExport"/> reads it back.</remarks>
     /// <param name="key">1 to 4096 bytes, borrowed.</param>
     public static async ValueTask<KeySlotChange> AddUnboundAsync(
         DiskLocation location, DiskOpenOptions options, SecretBuffer key, NewKeySlot added, CancellationToken cancellationToken)
@@ -77,20 +72,6 @@ public static class KeySlots
         {
             using SecretBuffer stored = await session.Header.OpenUnboundAsync(added.Passphrase, made, cancellationToken);
         }
-    }
-
-    /// <summary>LUKS2: the key of its own that a slot holds; the caller disposes it.</summary>
-    /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotBound"/>: the slot holds the volume key.</exception>
-    public static async ValueTask<SecretBuffer> ReadUnboundAsync(
-        DiskLocation location, DiskOpenOptions options, DiskKeys keys, int slot, CancellationToken cancellationToken)
-    {
-        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: false, cancellationToken);
-        if (session.Facts(slot) is { IsActive: true, IsBound: true })
-        {
-            throw new RefusedException(ErrorIds.KeySlotBound, $"Key slot {slot} holds the volume key, not a key of its own.");
-        }
-
-        return await session.Header.OpenUnboundAsync(session.Passphrase(keys), slot, cancellationToken);
     }
 
     /// <summary>LUKS2: says when a slot is tried; needs no key.</summary>

@@ -59,11 +59,12 @@ internal sealed class SlotDisk(DiskLocation location)
         return await KeySlots.AddUnboundAsync(location, DiskOpenOptions.Default, own, new NewKeySlot(secret, Cheap), Token);
     }
 
-    public async Task<byte[]> ReadUnboundAsync(string passphrase, int slot)
+    /// <summary>The key that is exported by one slot.</summary>
+    public async Task<(byte[] Key, bool OpensData)> ExportAsync(string passphrase, int slot, string file)
     {
-        using DiskKeys keys = KeysOf(passphrase);
-        using SecretBuffer own = await KeySlots.ReadUnboundAsync(location, DiskOpenOptions.Default, keys, slot, Token);
-        return own.Span.ToArray();
+        using DiskKeys keys = KeysOf(passphrase, slot);
+        ExportedKey exported = await VolumeKeyExport.RunAsync(location, DiskOpenOptions.Default, keys, file, Token);
+        return (File.ReadAllBytes(file), exported.OpensData);
     }
 
     public Task<KeySlotChange> ChangeAsync(string current, string replacement, int? slot = null) => ChangeAsync(KeysOf(current, slot), replacement);

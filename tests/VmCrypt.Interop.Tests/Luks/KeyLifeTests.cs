@@ -72,9 +72,9 @@ public sealed class KeyLifeTests : IDisposable
 
         Tools.Run("cryptsetup", "luksAddKey", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
             "--unbound", "--key-size", "256", "--key-slot", "9", disk.Path, _cryptsetup.KeyFile("theirs"));
-        using var keys = new DiskKeys(LuksDisk.Secret("theirs"));
-        using SecretBuffer read = await KeySlots.ReadUnboundAsync(Location(disk), DiskOpenOptions.Default, keys, 9, Token);
-        Assert.Equal(DumpUnbound(disk, 9, "theirs"), read.Span.ToArray());
+        using var keys = new DiskKeys(LuksDisk.Secret("theirs")) { Slot = 9 };
+        await VolumeKeyExport.RunAsync(Location(disk), DiskOpenOptions.Default, keys, _scratch["read"], Token);
+        Assert.Equal(DumpUnbound(disk, 9, "theirs"), File.ReadAllBytes(_scratch["read"]));
     }
 
     [Theory]
