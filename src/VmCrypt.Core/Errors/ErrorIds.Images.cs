@@ -11,4 +11,10 @@ public static partial class ErrorIds
 
     /// <summary>A layer was attached that the header does not name.</summary>
     public const string ImageLayerUnexpected = nameof(ImageLayerUnexpected);
+
+    /// <summary>The parent is not the one from which the differencing disk was made, or was changed since.</summary>
+    public const string ParentMismatch = nameof(ParentMismatch);
+
+    /// <summary>The storage below cannot grow, so that no block can be added.</summary>
+    public const string BlockStorageFixed = nameof(BlockStorageFixed);
 }

@@ -55,7 +55,4 @@ public static partial class ErrorIds
 
     /// <summary>Options of a new VHDX file are out of range or contradict each other.</summary>
     public const string VhdxOptionsInvalid = nameof(VhdxOptionsInvalid);
-
-    /// <summary>The storage below cannot grow, so that no block can be added.</summary>
-    public const string BlockStorageFixed = nameof(BlockStorageFixed);
 }

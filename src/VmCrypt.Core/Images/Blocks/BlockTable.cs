@@ -8,8 +8,10 @@ namespace VmCrypt.Core.Images.Blocks;
 /// Finding is free to all. Whatever changes tables is called under <see cref="Lock"/>, and changes them in memory only:
 /// <see cref="BlockFlusher"/> brings them to disk. Who uses a place that was found does so within a visit of <see cref="Grace"/>.
 /// </remarks>
-internal abstract class BlockTable(IBlockDevice file, int blockSize, int sectorSize, int pageSize, int cacheBytes) : IDisposable
+internal abstract class BlockTable(IBlockDevice file, long diskSize, int blockSize, int sectorSize, int pageSize, int cacheBytes) : IDisposable
 {
+    private long _diskSize = diskSize;
+
     public IBlockDevice File => file;
 
     /// <summary>Bytes, a power of two.</summary>
@@ -18,8 +20,12 @@ internal abstract class BlockTable(IBlockDevice file, int blockSize, int sectorS
     /// <summary>Bytes of the sectors that a partial block is made of.</summary>
     public int SectorSize => sectorSize;
 
-    /// <summary>Bytes of the disk.</summary>
-    public abstract long DiskSize { get; }
+    /// <summary>Bytes of the disk; set by the resizer.</summary>
+    public long DiskSize
+    {
+        get => Volatile.Read(ref _diskSize);
+        set => Volatile.Write(ref _diskSize, value);
+    }
 
     /// <summary>Blocks never lose their places: the disk is of the fixed kind.</summary>
     public abstract bool KeepsBlocks { get; }
@@ -62,6 +68,12 @@ internal abstract class BlockTable(IBlockDevice file, int blockSize, int sectorS
 
     /// <summary>Moves the block's data to <paramref name="place"/>, where they have been copied.</summary>
     public abstract ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken);
+
+    /// <summary>Entries of the table of a disk of that size.</summary>
+    public abstract long EntriesFor(long diskSize);
+
+    /// <summary>Empties entries that do not count yet; answers how many it has looked at, 1 to <paramref name="most"/>.</summary>
+    public abstract ValueTask<long> ForgetEntriesAsync(long index, long most, CancellationToken cancellationToken);
 
     /// <summary>Makes the file longer by a block and returns its place, which reads as zeros.</summary>
     public abstract ValueTask<long> GrowAsync(CancellationToken cancellationToken);

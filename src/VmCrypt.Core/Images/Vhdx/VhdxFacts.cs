@@ -1,24 +1,5 @@
 namespace VmCrypt.Core.Images.Vhdx;
 
-/// <summary>What kind of virtual disk a VHDX or VHD file is; the words are Hyper-V's.</summary>
-public enum VirtualDiskKind
-{
-    /// <summary>Every block has its place from the start.</summary>
-    Fixed,
-
-    /// <summary>Blocks get their places as they are written.</summary>
-    Dynamic,
-
-    /// <summary>Holds what was changed since a parent disk was set aside.</summary>
-    Differencing,
-}
-
-/// <summary>The parent of a differencing disk exactly as the file names it; nobody has looked at the paths yet.</summary>
-/// <param name="Id">How the parent is recognised: its data_write_guid (VHDX) or its unique id (VHD).</param>
-/// <param name="RelativePath">From the file's own folder, with backslashes; null where there is none.</param>
-/// <param name="AbsolutePath">Of Windows, with a drive letter; null where there is none.</param>
-public sealed record VirtualDiskParent(Guid Id, string? RelativePath, string? AbsolutePath);
-
 /// <summary>What the headers of a VHDX file say, in the words of a person.</summary>
 public sealed record VhdxFacts
 {

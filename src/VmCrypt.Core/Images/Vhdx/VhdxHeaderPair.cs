@@ -42,12 +42,15 @@ internal sealed class VhdxHeaderPair
         VhdxHeader? first = VhdxHeader.TryParse(firstBytes);
         VhdxHeader? second = VhdxHeader.TryParse(secondBytes);
 
+        if (first is null && second is null)
+        {
+            throw Invalid("Neither of the two headers has its signature and a good checksum.");
+        }
+
         // Disk2vhd makes two equal headers; two that differ under one number name no current one.
         if (first?.SequenceNumber == second?.SequenceNumber && !firstBytes.AsSpan().SequenceEqual(secondBytes))
         {
-            throw Invalid(first is null
-                ? "Neither of the two headers has its signature and a good checksum."
-                : $"Both headers have the sequence number {first.Value.SequenceNumber} but differ.");
+            throw Invalid($"Both headers have the sequence number {first!.Value.SequenceNumber} but differ.");
         }
 
         bool isSecond = first is null || second?.SequenceNumber > first.Value.SequenceNumber;

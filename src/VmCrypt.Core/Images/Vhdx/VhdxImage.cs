@@ -11,7 +11,7 @@ namespace VmCrypt.Core.Images.Vhdx;
 /// caller before the first access; the image owns it, and the file. Closing leaves an empty log.
 /// A differencing disk is accessed in whole sectors (<see cref="BlockTraits.RequiredAlignment"/>).
 /// </remarks>
-public sealed class VhdxImage : IBlockDevice
+public sealed class VhdxImage : IVirtualDisk
 {
     private readonly VhdxLayout _layout;
     private readonly VhdxLog _log;
@@ -64,18 +64,22 @@ public sealed class VhdxImage : IBlockDevice
 
     public VhdxFacts Facts => new()
     {
-        Kind = Parent is not null ? VirtualDiskKind.Differencing : _table.KeepsBlocks ? VirtualDiskKind.Fixed : VirtualDiskKind.Dynamic,
+        Kind = Kind,
         BlockSize = _table.BlockSize,
         VirtualSize = Length,
         LogicalSectorSize = _layout.Metadata.LogicalSectorSize,
         PhysicalSectorSize = _layout.Metadata.PhysicalSectorSize,
         DiskId = _layout.Metadata.DiskId,
-        DataWriteGuid = _layout.Headers.Current.DataWriteGuid,
+        DataWriteGuid = Identity,
         Parent = Parent,
         IsLogPending = _layout.Storage.IsReplayPending,
     };
 
-    /// <summary>The parent that the file names; null if the disk stands alone.</summary>
+    public VirtualDiskKind Kind => Parent is not null ? VirtualDiskKind.Differencing : _table.KeepsBlocks ? VirtualDiskKind.Fixed : VirtualDiskKind.Dynamic;
+
+    /// <summary>The data_write_guid, which changes with the content.</summary>
+    public Guid Identity => _layout.Headers.Current.DataWriteGuid;
+
     public VirtualDiskParent? Parent => _layout.Metadata.Parent is { } parent
         ? new VirtualDiskParent(parent.Linkage, parent.RelativePath, parent.AbsolutePath)
         : null;
@@ -84,11 +88,8 @@ public sealed class VhdxImage : IBlockDevice
 
     public BlockTraits Traits { get; }
 
-    /// <summary>Whether a VHDX file with this data_write_guid is the parent, unchanged.</summary>
-    public bool IsParent(Guid dataWriteGuid) => _layout.Metadata.Parent?.Fits(dataWriteGuid) == true;
+    public bool IsParent(Guid identity) => _layout.Metadata.Parent?.Fits(identity) == true;
 
-    /// <summary>What shows through where this disk has nothing; takes it. May be shorter or longer than this disk.</summary>
-    /// <exception cref="InvalidInputException"><see cref="ErrorIds.ImageLayerUnexpected"/>.</exception>
     public void AttachParent(IBlockDevice parent)
     {
         if (Parent is null || _backing.IsAttached)

@@ -8,6 +8,9 @@ internal static class VhdxReplay
 {
     private const int Sector = VhdxLimits.Sector;
 
+    // A sound log is looked at twice; one that is full of entries which only claim to be long would be looked at for ever.
+    private const int MostLooks = 16;
+
     /// <summary>The entries to apply, in order; none where the log is empty.</summary>
     /// <remarks>
     /// A log that names a GUID and has no sound sequence is taken for empty: writers that name the GUID first (QEMU) leave it so when
@@ -75,9 +78,10 @@ internal static class VhdxReplay
     private static List<VhdxLogEntry> FindActive(byte[] log, Guid logGuid)
     {
         List<VhdxLogEntry> active = [];
+        long budget = (long)MostLooks * log.Length;
         for (int tail = 0; tail < log.Length;)
         {
-            (List<VhdxLogEntry> sequence, List<int> places) = ReadSequence(log, tail, logGuid);
+            (List<VhdxLogEntry> sequence, List<int> places) = ReadSequence(log, tail, logGuid, ref budget);
             int first = sequence.Count == 0 ? -1 : places.IndexOf((int)Math.Min(sequence[^1].Tail, int.MaxValue));
             if (first >= 0 && (active.Count == 0 || sequence[^1].SequenceNumber > active[^1].SequenceNumber))
             {
@@ -90,11 +94,11 @@ internal static class VhdxReplay
         return active;
     }
 
-    private static (List<VhdxLogEntry> Entries, List<int> Places) ReadSequence(byte[] log, int tail, Guid logGuid)
+    private static (List<VhdxLogEntry> Entries, List<int> Places) ReadSequence(byte[] log, int tail, Guid logGuid, ref long budget)
     {
         List<VhdxLogEntry> entries = [];
         List<int> places = [];
-        for (int at = tail, total = 0; ReadEntry(log, at, logGuid) is { } entry; at = (at + entry.Length) % log.Length)
+        for (int at = tail, total = 0; ReadEntry(log, at, logGuid, ref budget) is { } entry; at = (at + entry.Length) % log.Length)
         {
             total += entry.Length;
             if (total > log.Length || (entries.Count > 0 && entry.SequenceNumber != entries[^1].SequenceNumber + 1))
@@ -110,10 +114,23 @@ internal static class VhdxReplay
     }
 
     // The log is a ring: an entry may start before its end and go on at its start.
-    private static VhdxLogEntry? ReadEntry(byte[] log, int at, Guid logGuid) =>
-        VhdxLogEntry.Claims(log.AsSpan(at, Sector), logGuid, log.Length) is not { } length ? null
-        : at + length <= log.Length ? VhdxLogEntry.TryParse(log.AsSpan(at, length))
-        : VhdxLogEntry.TryParse([.. log[at..], .. log[..(length - (log.Length - at))]]);
+    private static VhdxLogEntry? ReadEntry(byte[] log, int at, Guid logGuid, ref long budget)
+    {
+        if (VhdxLogEntry.Claims(log.AsSpan(at, Sector), logGuid, log.Length) is not { } length)
+        {
+            return null;
+        }
+
+        budget -= length;
+        if (budget < 0)
+        {
+            throw new InvalidImageException(ErrorIds.VhdxLogInvalid, $"The log of {log.Length} bytes is full of broken entries that overlap.");
+        }
+
+        return at + length <= log.Length
+            ? VhdxLogEntry.TryParse(log.AsSpan(at, length))
+            : VhdxLogEntry.TryParse([.. log[at..], .. log[..(length - (log.Length - at))]]);
+    }
 
     private static async ValueTask ExtendAsync(IBlockDevice file, VhdxLogEntry entry, CancellationToken cancellationToken)
     {

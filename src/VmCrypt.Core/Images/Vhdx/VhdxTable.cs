@@ -7,7 +7,7 @@ namespace VmCrypt.Core.Images.Vhdx;
 
 /// <summary>The block allocation table and the sector bitmaps, changed through the log.</summary>
 internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
-    : BlockTable(layout.Storage, layout.Metadata.BlockSize, layout.Metadata.LogicalSectorSize, PageSize, cacheBytes)
+    : BlockTable(layout.Storage, layout.Metadata.DiskSize, layout.Metadata.BlockSize, layout.Metadata.LogicalSectorSize, PageSize, cacheBytes)
 {
     private const int PageSize = VhdxLimits.Sector;
     private const int EntriesPerPage = PageSize / sizeof(ulong);
@@ -18,15 +18,10 @@ internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
     private readonly VhdxGeometry _geometry = VhdxGeometry.Of(layout.Metadata);
     private readonly bool _hasParent = layout.Metadata.Parent is not null;
     private readonly VhdxHeader _header = layout.Headers.Current;
-    private long _diskSize = layout.Metadata.DiskSize;
     private VhdxRegion _bat = layout.Bat;
 
     /// <summary>Regions of now: the resizer may move the table.</summary>
     public IReadOnlyList<VhdxRegion> Regions { get; private set; } = layout.Regions;
-
-    public override long DiskSize => Volatile.Read(ref _diskSize);
-
-    public VhdxGeometry Geometry => _geometry;
 
     public override bool KeepsBlocks => layout.Metadata.KeepsBlocks;
 
@@ -36,13 +31,14 @@ internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
 
     public VhdxRegion Bat => _bat;
 
-    /// <summary>The resizer has changed the size, and perhaps moved the table.</summary>
-    public void Resized(long diskSize, IReadOnlyList<VhdxRegion> regions)
+    /// <summary>The resizer has moved the table.</summary>
+    public void Moved(IReadOnlyList<VhdxRegion> regions)
     {
         Regions = regions;
         _bat = regions.First(region => region.Id == VhdxRegionTable.Bat);
-        Volatile.Write(ref _diskSize, diskSize);
     }
+
+    public override long EntriesFor(long diskSize) => _geometry.BatEntries(diskSize);
 
     public override async ValueTask<BlockEntry> FindAsync(long block, CancellationToken cancellationToken)
     {
@@ -224,8 +220,7 @@ internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
         }
     }
 
-    /// <summary>Clears entries of one page that do not count yet; answers how many it has looked at.</summary>
-    public async ValueTask<long> ForgetEntriesAsync(long index, long most, CancellationToken cancellationToken)
+    public override async ValueTask<long> ForgetEntriesAsync(long index, long most, CancellationToken cancellationToken)
     {
         int count = (int)Math.Min(most, EntriesPerPage - (index % EntriesPerPage));
         TablePage page = await PageAsync(index, cancellationToken);

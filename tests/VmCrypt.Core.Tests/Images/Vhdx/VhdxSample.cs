@@ -1,4 +1,5 @@
 using VmCrypt.Core.Block;
+using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Vhdx;
 
 namespace VmCrypt.Core.Tests.Images.Vhdx;
