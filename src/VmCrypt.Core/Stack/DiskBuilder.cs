@@ -1,8 +1,11 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Images.Raw;
+using VmCrypt.Core.Images.Vhd;
+using VmCrypt.Core.Images.Vhdx;
 using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Stack;
@@ -35,11 +38,11 @@ public static class DiskBuilder
         {
             (ImageFormat.Raw, null) => await PlainRawAsync(storage, plan, cancellationToken),
             (ImageFormat.Raw, { } luks) => await LuksRawAsync(storage, header, plan, luks, passphrase!, cancellationToken),
-            (ImageFormat.Qcow2, { } luks) when plan.Over => await LuksOverAsync(storage, plan, luks, passphrase!, cancellationToken),
+            (_, { } luks) when header is null && (plan.Over || plan.IsVirtualDisk) => await LuksOverAsync(storage, plan, luks, passphrase!, cancellationToken),
             (ImageFormat.Qcow2, { } luks) when header is null => await LuksInsideAsync(storage, plan, luks, passphrase!, cancellationToken),
-            (ImageFormat.Qcow2, var luks) => await Qcow2Async(storage, header, plan, luks, passphrase, cancellationToken),
+            (ImageFormat.Qcow2 or ImageFormat.Vhdx or ImageFormat.Vhd, var luks) => await ContainerAsync(storage, header, plan, luks, passphrase, cancellationToken),
             _ => throw new InvalidInputException(ErrorIds.InvalidParameter,
-                $"Disks of the format {plan.Format} cannot be made; use {ImageFormat.Qcow2} or {ImageFormat.Raw}."),
+                $"Disks of the format {plan.Format} cannot be made; use {ImageFormat.Qcow2}, {ImageFormat.Raw}, {ImageFormat.Vhdx} or {ImageFormat.Vhd}."),
         };
     }
 
@@ -53,6 +56,11 @@ public static class DiskBuilder
         if (plan.Over && (detached || plan.Encryption is null || plan.Format != ImageFormat.Qcow2))
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "Only an encrypted qcow2 image without detached header can have its LUKS header over it.");
+        }
+
+        if (plan is { Encryption: not null, VirtualDisk.Parent: not null })
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "A differencing disk has its parent's encryption; it cannot have one of its own.");
         }
 
         if (plan is { Format: ImageFormat.Qcow2, Over: false, Encryption.Version: LuksVersion.Luks2 } && !detached)
@@ -97,25 +105,60 @@ public static class DiskBuilder
     {
         luks = luks with { Placement = LuksPlacement.Attached };
         long size = checked(luks.HeaderLength + plan.RoundedSize);
-        Qcow2Image image = await CreateQcow2Async(storage, plan, size, encryptionHeaderLength: 0, cancellationToken);
-        IBlockDevice contents = AlignedDevice.Over(image);
+        IBlockDevice contents = await CreateAsync(storage, plan, size, cancellationToken);
         using VolumeKey key = await FormatAsync(contents, luks, passphrase, cancellationToken);
         return new BuiltDisk(LuksPayloadDevice.Over(contents, key, ownsContents: true), ReadsAsZeros: false);
     }
 
-    // Plain qcow2, or with a detached header LUKS over qcow2: the guest's view is the payload.
-    private static async ValueTask<BuiltDisk> Qcow2Async(
+    // Plain, or with a detached header LUKS over the container: the guest's view is the payload.
+    private static async ValueTask<BuiltDisk> ContainerAsync(
         IBlockDevice storage, IBlockDevice? header, NewDisk plan, LuksFormatOptions? luks, SecretBuffer? passphrase, CancellationToken cancellationToken)
     {
-        Qcow2Image image = await CreateQcow2Async(storage, plan, plan.RoundedSize, encryptionHeaderLength: 0, cancellationToken);
+        IBlockDevice contents = await CreateAsync(storage, plan, plan.RoundedSize, cancellationToken);
         if (header is null)
         {
-            return new BuiltDisk(AlignedDevice.Over(image), ReadsAsZeros: plan.Qcow2?.BackingPath is null);
+            return new BuiltDisk(contents, ReadsAsZeros: plan.Qcow2?.BackingPath is null && plan.VirtualDisk?.Parent is null);
         }
 
         luks = luks! with { Placement = LuksPlacement.Detached };
         using VolumeKey key = await FormatAsync(header, luks, passphrase!, cancellationToken);
-        return new BuiltDisk(LuksPayloadDevice.Over(AlignedDevice.Over(image), key, ownsContents: true), ReadsAsZeros: false);
+        return new BuiltDisk(LuksPayloadDevice.Over(contents, key, ownsContents: true), ReadsAsZeros: false);
+    }
+
+    /// <summary>The new container as its guest sees it, open for writing.</summary>
+    private static async ValueTask<IBlockDevice> CreateAsync(IBlockDevice storage, NewDisk plan, long size, CancellationToken cancellationToken) =>
+        AlignedDevice.Over(plan.Format switch
+        {
+            ImageFormat.Vhdx => await CreateVhdxAsync(storage, plan, size, cancellationToken),
+            ImageFormat.Vhd => await CreateVhdAsync(storage, plan, size, cancellationToken),
+            _ => await CreateQcow2Async(storage, plan, size, encryptionHeaderLength: 0, cancellationToken),
+        });
+
+    private static async ValueTask<IBlockDevice> CreateVhdxAsync(IBlockDevice storage, NewDisk plan, long size, CancellationToken cancellationToken)
+    {
+        VirtualDiskOptions wanted = plan.VirtualDisk ?? new VirtualDiskOptions();
+        var options = new VhdxCreateOptions
+        {
+            Size = size,
+            LogicalSectorSize = wanted.LogicalSectorSize,
+            Preallocation = plan.Preallocation,
+            Parent = wanted.Parent,
+        };
+        await VhdxBuilder.CreateAsync(storage, wanted.BlockSize is { } bytes ? options with { BlockSize = bytes } : options, cancellationToken);
+        return await VhdxImage.OpenAsync(Borrow(storage), new VhdxOpenOptions { Writable = true }, cancellationToken);
+    }
+
+    private static async ValueTask<IBlockDevice> CreateVhdAsync(IBlockDevice storage, NewDisk plan, long size, CancellationToken cancellationToken)
+    {
+        VirtualDiskOptions wanted = plan.VirtualDisk ?? new VirtualDiskOptions();
+        if (wanted.LogicalSectorSize != 512)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"A VHD disk has sectors of 512 bytes, not {wanted.LogicalSectorSize}; VHDX has others.");
+        }
+
+        var options = new VhdCreateOptions { Size = size, Preallocation = plan.Preallocation, Parent = wanted.Parent };
+        await VhdBuilder.CreateAsync(storage, wanted.BlockSize is { } bytes ? options with { BlockSize = bytes } : options, cancellationToken);
+        return await VhdImage.OpenAsync(Borrow(storage), new VhdOpenOptions { Writable = true }, cancellationToken);
     }
 
     private static async ValueTask<Qcow2Image> CreateQcow2Async(

@@ -1,5 +1,7 @@
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Images.Vhd;
+using VmCrypt.Core.Images.Vhdx;
 using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Stack;
@@ -29,6 +31,12 @@ public sealed record ImageDescription
 
     /// <summary>The qcow2 header; null for other formats.</summary>
     public Qcow2Facts? Qcow2 { get; init; }
+
+    /// <summary>The headers of a VHDX file; null for other formats.</summary>
+    public VhdxFacts? Vhdx { get; init; }
+
+    /// <summary>Footer and header of a VHD file; null for other formats.</summary>
+    public VhdFacts? Vhd { get; init; }
 
     public Qcow2Snapshot[] Snapshots { get; init; } = [];
 

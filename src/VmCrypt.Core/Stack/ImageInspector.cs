@@ -1,6 +1,8 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images.Vhd;
+using VmCrypt.Core.Images.Vhdx;
 using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Stack;
@@ -48,7 +50,7 @@ public static class ImageInspector
 
     // The image itself is sound, but what it refers to is not to be had.
     private static bool IsAboutOtherFiles(VmCryptException reason) => reason.ErrorId is ErrorIds.ReferencedFileMissing or ErrorIds.PathFenced
-        or ErrorIds.ReferenceNotFollowed or ErrorIds.ReferenceUnsupported or ErrorIds.DataFileUnnamed;
+        or ErrorIds.ReferenceNotFollowed or ErrorIds.ReferenceUnsupported or ErrorIds.DataFileUnnamed or ErrorIds.ParentMismatch;
 
     private static async ValueTask<ImageDescription> DescribeAsync(StackImage image, CancellationToken cancellationToken)
     {
@@ -62,6 +64,8 @@ public static class ImageInspector
             Encryption = image.Placement,
             Luks = image.Luks?.Facts,
             Qcow2 = image.Qcow2?.Facts,
+            Vhdx = (image.VirtualDisk as VhdxImage)?.Facts,
+            Vhd = VhdImage.FactsOf(image.VirtualDisk),
             Snapshots = [.. image.Qcow2?.Snapshots ?? []],
             Backing = image.Backing is null ? null : await DescribeAsync(image.Backing, cancellationToken),
             Weaknesses = Weaknesses.Of(image, size),

@@ -11,7 +11,7 @@ public sealed record NewDisk
     /// <summary>Bytes of the plain disk; rounded up to whole sectors, as QEMU does (of LUKS2, to the sectors that it encrypts).</summary>
     public required long Size { get; init; }
 
-    /// <summary><see cref="ImageFormat.Qcow2"/> (LUKS inside) or <see cref="ImageFormat.Raw"/> (LUKS in front).</summary>
+    /// <summary><see cref="ImageFormat.Qcow2"/> (LUKS inside), <see cref="ImageFormat.Raw"/> (LUKS in front), <see cref="ImageFormat.Vhdx"/> or <see cref="ImageFormat.Vhd"/> (LUKS at the start of what they show).</summary>
     public ImageFormat Format { get; init; } = ImageFormat.Qcow2;
 
     /// <summary>The LUKS header to make; null for a plain disk. Its placement follows from the format, and from <see cref="Over"/>.</summary>
@@ -24,6 +24,12 @@ public sealed record NewDisk
 
     /// <summary>Cluster size, compatibility, backing file and the like; only for qcow2. Size and header length are filled in.</summary>
     public Qcow2CreateOptions? Qcow2 { get; init; }
+
+    /// <summary>Block size, sectors and parent; only for VHDX and VHD. Over a parent the disk has the parent's encryption, and none of its own.</summary>
+    public VirtualDiskOptions? VirtualDisk { get; init; }
+
+    /// <summary>Hyper-V's formats know no encryption: they hold whatever disk the guest sees, LUKS included.</summary>
+    internal bool IsVirtualDisk => Format is ImageFormat.Vhdx or ImageFormat.Vhd;
 
     /// <summary>Bytes of the plain disk in whole sectors.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>

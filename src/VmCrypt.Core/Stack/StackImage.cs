@@ -2,6 +2,7 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Qcow;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Luks;
@@ -33,6 +34,9 @@ internal sealed class StackImage : IAsyncDisposable
 
     public QcowImage? Qcow { get; init; }
 
+    /// <summary>VHDX or VHD.</summary>
+    public IVirtualDisk? VirtualDisk { get; init; }
+
     /// <summary>Id or name of the internal snapshot to show in the place of the disk as it is now.</summary>
     public string? Snapshot { get; init; }
 
@@ -53,7 +57,7 @@ internal sealed class StackImage : IAsyncDisposable
     public StackImage? Payload { get; private set; }
 
     /// <summary>The bytes before any encryption over the container is undone.</summary>
-    public IBlockDevice Contents => (IBlockDevice?)Qcow2 ?? (IBlockDevice?)Qcow ?? Storage;
+    public IBlockDevice Contents => (IBlockDevice?)Qcow2 ?? (IBlockDevice?)Qcow ?? VirtualDisk ?? Storage;
 
     public bool IsLocked => Placement != EncryptionPlacement.None && _plain is null;
 
@@ -129,10 +133,14 @@ internal sealed class StackImage : IAsyncDisposable
         }
 
         // A container owns what is attached to it, but this image owns all of its parts alike.
-        IBlockDevice backing = await Backing.ComposeAsync(keys.Behind(), cancellationToken);
+        // The layers of a virtual disk make one guest's view, which is then encrypted, or not, as a whole.
+        IBlockDevice backing = VirtualDisk is null
+            ? await Backing.ComposeAsync(keys.Behind(), cancellationToken)
+            : AlignedDevice.Over(await Backing.ContentsAsync(keys.Behind(), cancellationToken));
         var borrowed = SubDevice.Tail(backing, 0, ownsInner: false);
         Qcow2?.AttachBacking(borrowed);
         Qcow?.AttachBacking(borrowed);
+        VirtualDisk?.AttachParent(borrowed);
         _backingAttached = true;
     }
 

@@ -7,7 +7,7 @@ using VmCrypt.Core.Luks;
 namespace VmCrypt.Core.Stack;
 
 /// <summary>Opens the images of one disk, from the active one down its backing chain, without any key.</summary>
-internal sealed class StackOpener(DiskOpenOptions options)
+internal sealed partial class StackOpener(DiskOpenOptions options)
 {
     // Far beyond any chain that a person can handle, and short enough that a hostile one ends soon.
     private const int MaxImages = 200;
@@ -57,12 +57,7 @@ internal sealed class StackOpener(DiskOpenOptions options)
     private async ValueTask<StackImage> OpenImageAsync(
         IBlockDevice storage, DiskLocation location, ImageFormat? named, IBlockDevice? detachedHeader, CancellationToken cancellationToken)
     {
-        if (!_opened.Add(location.Text) || _opened.Count > MaxImages)
-        {
-            throw new InvalidImageException(ErrorIds.BackingChainInvalid,
-                $"The backing chain leads back to {location}, or has more than {MaxImages} images.");
-        }
-
+        Enter(location);
         ImageFormat format = named ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
         return format switch
         {
@@ -73,8 +68,18 @@ internal sealed class StackOpener(DiskOpenOptions options)
             ImageFormat.Qcow => await OpenQcowAsync(storage, location, cancellationToken),
             ImageFormat.Raw => await OpenRawAsync(storage, location, named is null, detachedHeader, cancellationToken),
             ImageFormat.Luks => await OpenLuksAsync(storage, location, cancellationToken),
+            ImageFormat.Vhdx or ImageFormat.Vhd => await OpenVirtualDiskAsync(storage, location, format, detachedHeader, isParent: false, cancellationToken),
             _ => throw new UnsupportedFeatureException(ErrorIds.FormatUnsupported, $"The image {location} is {format}, which is not supported."),
         };
+    }
+
+    private void Enter(DiskLocation location)
+    {
+        if (!_opened.Add(location.Text) || _opened.Count > MaxImages)
+        {
+            throw new InvalidImageException(ErrorIds.BackingChainInvalid,
+                $"The backing chain leads back to {location}, or has more than {MaxImages} images.");
+        }
     }
 
     private ValueTask<IBlockDevice> OpenStorageAsync(DiskLocation location, bool writable, CancellationToken cancellationToken) =>
@@ -198,10 +203,10 @@ internal sealed class StackOpener(DiskOpenOptions options)
         }
     }
 
-    // LUKS over qcow2: the header is guest data, so the image must be readable, which an encrypted backing image prevents.
+    // LUKS over a container: the header is guest data, so the image must be readable, which an encrypted backing image prevents.
     private async ValueTask RecogniseOverAsync(StackImage image, CancellationToken cancellationToken)
     {
-        bool complete = !options.HeadersOnly || image.Qcow2!.Facts is { Backing: null, HasDataFile: false };
+        bool complete = !options.HeadersOnly || image.Qcow2?.Facts is { Backing: null, HasDataFile: false } || image.VirtualDisk is { Parent: null };
         bool readable = complete && image.Backing?.Chain().All(link => link.Placement == EncryptionPlacement.None) != false;
         if (image.Placement != EncryptionPlacement.None || options.PayloadFormat == ImageFormat.Raw || !readable)
         {

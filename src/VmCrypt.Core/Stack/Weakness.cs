@@ -50,7 +50,8 @@ internal static class Weaknesses
             yield return new(LegacyAes, "The legacy AES of qcow uses the passphrase itself as the key and cannot change it; convert the image to LUKS.");
         }
 
-        if (image.Placement != EncryptionPlacement.None && image.Backing is { Placement: EncryptionPlacement.None } plain)
+        // What a virtual disk's parents hold is encrypted with it, as one.
+        if (image.Placement != EncryptionPlacement.None && image.VirtualDisk is null && image.Backing is { Placement: EncryptionPlacement.None } plain)
         {
             yield return new(BackingPlain, $"The backing image {plain.Location} is not encrypted: all that the guest has not overwritten stands there in plain.");
         }

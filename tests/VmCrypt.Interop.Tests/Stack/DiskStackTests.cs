@@ -37,6 +37,8 @@ public sealed class DiskStackTests : IDisposable
     [Theory]
     [InlineData(ImageFormat.Raw, "driver=luks,key-secret=key,file.driver=file,file.filename={0}")]
     [InlineData(ImageFormat.Qcow2, "driver=qcow2,encrypt.key-secret=key,file.driver=file,file.filename={0}")]
+    [InlineData(ImageFormat.Vhdx, "driver=luks,key-secret=key,file.driver=vhdx,file.file.driver=file,file.file.filename={0}")]
+    [InlineData(ImageFormat.Vhd, "driver=luks,key-secret=key,file.driver=vpc,file.file.driver=file,file.file.filename={0}")]
     public async Task Makes_what_qemu_opens(ImageFormat format, string options)
     {
         string image = _scratch["disk"];
