@@ -21,7 +21,7 @@ public sealed class ConvertImageCommand : RekeyCmdlet, IDynamicParameters
     public string Destination { get; set; } = string.Empty;
 
     [Parameter]
-    [ValidateSet(nameof(ImageFormat.Qcow2), nameof(ImageFormat.Raw))]
+    [ValidateSet(nameof(ImageFormat.Qcow2), nameof(ImageFormat.Raw), nameof(ImageFormat.Vhdx), nameof(ImageFormat.Vhd))]
     public ImageFormat DestinationFormat { get; set; } = ImageFormat.Qcow2;
 
     /// <summary>The new image is not encrypted.</summary>
@@ -100,7 +100,7 @@ public sealed class ConvertImageCommand : RekeyCmdlet, IDynamicParameters
         string path = Shell.ResolveNewPath(Destination);
         if (Directory.Exists(path))
         {
-            string extension = DestinationFormat == ImageFormat.Qcow2 ? ".qcow2" : ".raw";
+            string extension = '.' + DestinationFormat.ToString().ToLowerInvariant();
             path = System.IO.Path.Combine(path, System.IO.Path.GetFileNameWithoutExtension(source.Text) + extension);
         }
 

@@ -55,8 +55,9 @@ public sealed class NewDiskParameters : KdfParameters
     [Parameter]
     public SwitchParameter Over { get; set; }
 
-    /// <summary>Bytes.</summary>
+    /// <summary>Bytes; the clusters of qcow2, the blocks of VHDX and VHD.</summary>
     [Parameter]
+    [Alias("BlockSizeBytes")]
     [ByteSize]
     public int? ClusterSize { get; set; }
 
@@ -80,9 +81,10 @@ public sealed class NewDiskParameters : KdfParameters
         {
             (ImageFormat.Qcow2, { } bytes) => new Qcow2CreateOptions { Size = size, ClusterSize = bytes },
             (ImageFormat.Qcow2, null) => new Qcow2CreateOptions { Size = size },
-            (_, null) => null,
-            _ => throw new InvalidInputException(ErrorIds.InvalidParameter, "Only a qcow2 image has clusters."),
+            (ImageFormat.Vhdx or ImageFormat.Vhd, _) or (_, null) => null,
+            _ => throw new InvalidInputException(ErrorIds.InvalidParameter, $"A {format} image has neither clusters nor blocks."),
         },
+        VirtualDisk = VirtualDisks.Are(format) ? new VirtualDiskOptions { BlockSize = ClusterSize } : null,
     };
 
     /// <param name="volumeKey">Borrowed; null for a fresh one.</param>

@@ -44,7 +44,11 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet, IDynamicParameters
         }
 
         NewImages.WarnOfReaders(plan, Shell);
-        _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(plan));
+        if (plan.Encryption is not null)
+        {
+            _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(plan));
+        }
+
         var target = new DiskTarget { Location = location, HeaderPath = OpenOptions.HeaderPath, Replace = Force };
         Run(token => DiskFile.CreateAsync(target, plan, _newSecret, fill: null, token));
         Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, NewImages.OpenOptions(target, plan), token)));
@@ -59,9 +63,14 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet, IDynamicParameters
     private NewDisk Plan(DiskLocation location)
     {
         ImageFormat format = Format ?? ImageFormat.Qcow2;
+        if (VirtualDisks.Are(format) && BackingFile is not null)
+        {
+            return PlanChild(location, format);
+        }
+
         if (format != ImageFormat.Qcow2 && BackingFile is not null)
         {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, "Only a qcow2 image has a backing file.");
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"A {format} image has no backing file.");
         }
 
         if (BackingFile is null != BackingFormat is null)
@@ -81,6 +90,20 @@ public sealed class NewEncryptedImageCommand : SecretCmdlet, IDynamicParameters
                 BackingFormat = BackingFormat?.ToString().ToLowerInvariant(),
             },
         };
+    }
+
+    // A differencing disk has its parent's encryption, key slots and size.
+    private NewDisk PlanChild(DiskLocation location, ImageFormat format)
+    {
+        if (Size is not null || _disk.NamesEncryption || OpenOptions.HeaderPath is not null || (BackingFormat ?? format) != format)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter,
+                $"A differencing {format} disk has the format, size and encryption of its parent; none of its own can be given.");
+        }
+
+        var parent = DiskLocation.Parse(new ReferencePolicy(ReferenceMode.Any).Resolve(BackingFile!, location));
+        var options = new DiskOpenOptions { Format = format, References = new ReferencePolicy(ReferenceMode.Any) };
+        return VirtualDisks.Over(Run(token => ImageInspector.DescribeAsync(parent, options, token)), location, _disk.ClusterSize);
     }
 
     // The name counts from the new image's folder, as it will when the image is opened.
