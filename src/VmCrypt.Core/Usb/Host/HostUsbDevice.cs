@@ -66,7 +66,14 @@ public sealed record HostUsbDevice(UsbDeviceDescription Description, int Bus, in
         return first?.Classes;
     }
 
-    private static byte[] Descriptors(string folder) => File.ReadAllBytes(Path.Combine(folder, "descriptors"));
+    // sysfs gives the greatest length that descriptors can have as this file's: the end is where reading ends.
+    private static byte[] Descriptors(string folder)
+    {
+        using FileStream file = File.OpenRead(Path.Combine(folder, "descriptors"));
+        using var bytes = new MemoryStream();
+        file.CopyTo(bytes);
+        return bytes.ToArray();
+    }
 
     private static string? Text(string folder, string name)
     {
