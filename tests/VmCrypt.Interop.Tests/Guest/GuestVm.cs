@@ -14,6 +14,9 @@ internal sealed record GuestOptions
     /// <summary>Programs of this machine that the guest needs besides busybox, with their libraries.</summary>
     public IReadOnlyList<string> Programs { get; init; } = [];
 
+    /// <summary>Further files and folders of this machine that the guest has at the same place.</summary>
+    public IReadOnlyList<string> Files { get; init; } = [];
+
     /// <summary>Further QEMU arguments: devices, objects, sockets.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 

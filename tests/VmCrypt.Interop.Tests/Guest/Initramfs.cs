@@ -18,6 +18,11 @@ internal static class Initramfs
             AddProgram(archive, program);
         }
 
+        foreach (string file in options.Files.SelectMany(path => Directory.Exists(path) ? Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories) : [path]))
+        {
+            AddFile(archive, file);
+        }
+
         IReadOnlyList<string> modules = ModuleFiles(kernelVersion, options.Modules);
         foreach (string module in modules)
         {
@@ -45,7 +50,21 @@ internal static class Initramfs
         string path = Tools.Find(program) ?? string.Empty;
         Assert.SkipWhen(path.Length == 0, $"{program} is not installed");
         archive.Add("/bin/" + program, File.ReadAllBytes(path), executable: true);
-        foreach (string library in Tools.Run("ldd", path).Split(' ', '\t', '\n').Where(word => word.StartsWith('/')).Append(ThreadExit))
+        AddLibraries(archive, path);
+    }
+
+    private static void AddFile(Archive archive, string path)
+    {
+        archive.Add(path, File.ReadAllBytes(path), executable: true);
+        if (path.EndsWith(".so", StringComparison.Ordinal))
+        {
+            AddLibraries(archive, path);
+        }
+    }
+
+    private static void AddLibraries(Archive archive, string program)
+    {
+        foreach (string library in Tools.Run("ldd", program).Split(' ', '\t', '\n').Where(word => word.StartsWith('/')).Append(ThreadExit))
         {
             if (File.Exists(library))
             {

@@ -6,7 +6,7 @@ namespace VmCrypt.Interop.Tests.Kill;
 /// <summary>The command-line host in a process of its own, which can be killed.</summary>
 internal static class Vmcrypt
 {
-    private static readonly string s_program = Path.Combine(
+    internal static string Program { get; } = Path.Combine(
         Repository.Root, "src", "VmCrypt.Cli", "bin",
 #if DEBUG
         "Debug",
@@ -20,7 +20,7 @@ internal static class Vmcrypt
     /// <param name="environment">Variables to set.</param>
     public static Process Start(Dictionary<string, string> environment, string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", ["exec", s_program, .. arguments])
+        var start = new ProcessStartInfo("dotnet", ["exec", Program, .. arguments])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
