@@ -145,6 +145,13 @@ Describe 'Key slots of LUKS2' {
             Should -Throw -ErrorId 'InvalidParameter,*.AddKeySlotCommand'
     }
 
+    It 'keep their tokens, which give the old passphrase: a warning says so' {
+        $null = Add-KeyToken $path -KeyDescription vm:disk -KeySlot 0
+        $slot = Set-KeySlot $path -Passphrase $first -NewPassphrase $second @cheap -WarningVariable said -WarningAction SilentlyContinue
+        $said | Should -Match 'Token 0 names key slot 0'
+        $slot.Tokens | Should -Be 0
+    }
+
     It 'give their own key back' {
         [System.IO.File]::WriteAllBytes("$TestDrive/own.key", [byte[]](1..100))
         $slot = Add-KeySlot $path -Unbound -UnboundKeyFile $TestDrive/own.key -NewPassphrase $second @cheap

@@ -27,8 +27,9 @@ public abstract class KeySlotCmdlet : RekeyCmdlet, IDynamicParameters
             Shell.WriteWarning($"The passphrase opens key slot {other} of {location} as well: the image has one secret less than it has slots.");
         }
 
-        DiskOpenOptions options = OpenOptions;
-        IReadOnlyList<KeySlotFacts> slots = Run(token => KeySlots.ListAsync(location, options, token));
-        Shell.WriteObject(new KeySlot(location.Text, options.HeaderPath, slots.First(facts => facts.Number == change.Slot)));
+        Shell.WriteObject(new KeySlot(location.Text, OpenOptions.HeaderPath, FactsOf(location, change.Slot)));
     }
+
+    private protected KeySlotFacts FactsOf(DiskLocation location, int slot) =>
+        Run(token => KeySlots.ListAsync(location, OpenOptions, token)).First(facts => facts.Number == slot);
 }

@@ -52,6 +52,11 @@ public sealed class SetKeySlotCommand : KeySlotCmdlet
             Shell.WriteWarning($"The new passphrase opened key slot {change.Slot} of {location} already, so only the old one was destroyed.");
         }
 
+        foreach (int token in FactsOf(location, change.Slot).Tokens)
+        {
+            Shell.WriteWarning($"Token {token} names key slot {change.Slot} of {location}, but gives the passphrase that it had: bind it anew, or remove it.");
+        }
+
         return change;
     }
 
