@@ -1,7 +1,6 @@
 using System.Management.Automation;
 using System.Security;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Host;
