@@ -1,4 +1,3 @@
-using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;

@@ -14,6 +14,7 @@ public sealed class Luks2VerdictTests : IDisposable
     [
         "text with a comment", "text with a comma too many", "text followed by a space", "a name given twice", "a name given twice in a slot",
         "bytes that are not UTF-8", "half a surrogate pair in a text", "half a surrogate pair in a name", "token 4294967296",
+        "slot with 2^63 iterations", "slot with -1 iterations",
     ];
 
     private static readonly Lazy<Task<byte[]>> s_good = new(MakeAsync);

@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Text;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Keys.Tokens;
 using VmCrypt.Core.Luks;

@@ -79,6 +79,9 @@ public static class Luks2Rows
         ["slot without key derivation"] = (ErrorIds.Luks2KeyslotInvalid, disk => Slot(disk, slot => slot["kdf"] = 42)),
         ["slot without salt"] = (ErrorIds.Luks2KeyslotInvalid, disk => Slot(disk, slot => ((JsonObject)slot["kdf"]!).Remove("salt"))),
         ["slot without iterations"] = (ErrorIds.Luks2KeyslotInvalid, disk => Slot(disk, slot => ((JsonObject)slot["kdf"]!).Remove("iterations"))),
+        ["slot with 2^63 iterations"] = (ErrorIds.Luks2KeyslotInvalid, disk => Slot(disk, slot => slot["kdf"]!["iterations"] = 1UL << 63)),
+        ["slot with -1 iterations"] = (ErrorIds.Luks2KeyslotInvalid, disk => Slot(disk, slot => slot["kdf"]!["iterations"] = -1)),
+        ["slot with iterations in text"] = (ErrorIds.Luks2KeyslotInvalid, disk => Slot(disk, slot => slot["kdf"]!["iterations"] = "1000")),
         ["slot with argon2id without memory"] = (ErrorIds.Luks2KeyslotInvalid, disk => Slot(disk, slot => ((JsonObject)slot["kdf"]!)["type"] = "argon2id")),
 
         ["token without type"] = (ErrorIds.Luks2TokenInvalid, disk => disk.Edit(json => ((JsonObject)json["tokens"]!["0"]!).Remove("type"))),
