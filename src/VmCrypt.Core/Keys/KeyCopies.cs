@@ -57,12 +57,18 @@ internal static class KeyCopies
 
     private static IEnumerable<KeyCopy> Inside(DiskStack disk)
     {
-        if (disk.Placement == EncryptionPlacement.Over)
+        if (disk is { Placement: EncryptionPlacement.Over, Qcow2: { } qcow2 })
         {
-            foreach (string name in disk.Qcow2!.Snapshots.Select(snapshot => snapshot.Name))
+            foreach (string name in qcow2.Snapshots.Select(snapshot => snapshot.Name))
             {
                 yield return new KeyCopy(KeyCopyKind.Snapshot, disk.Location.Text, $"The snapshot '{name}' holds the header as it was when it was taken.");
             }
+        }
+
+        if (disk.Active is { VirtualDisk: not null, Backing: { } parent })
+        {
+            yield return new KeyCopy(KeyCopyKind.Backing, parent.Location.Text,
+                $"The parent '{parent.Location}' of the differencing disk holds the header as it was when the child was made.");
         }
 
         if (disk.Qcow2?.Backing is { } backing)

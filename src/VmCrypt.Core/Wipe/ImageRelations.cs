@@ -13,7 +13,8 @@ internal sealed class ImageRelations
     // A folder with more files than this is no folder of disks.
     private const int MaxFiles = 100_000;
 
-    private static readonly byte[] s_qcowMagic = [0x51, 0x46, 0x49, 0xFB];
+    // Formats whose files can be built on others: qcow2, VHDX, VHD.
+    private static readonly byte[][] s_magics = [[0x51, 0x46, 0x49, 0xFB], [.. "vhdxfile"u8], [.. "conectix"u8]];
 
     private readonly ConcurrentDictionary<string, Lazy<Task<ILookup<string, string>>>> _folders = new(StringComparer.Ordinal);
 
@@ -30,7 +31,7 @@ internal sealed class ImageRelations
         ILookup<string, string> users = await _folders.GetOrAdd(
             folder, name => new(() => Task.Run(() => ScanAsync(name, CancellationToken.None), CancellationToken.None))).Value.WaitAsync(cancellationToken);
         // A dependant that has been wiped or deleted since the scan depends on nothing any more; one that goes along will not.
-        string[] living = [.. users[path].Where(user => !request.Together.Contains(user) && StartsAsQcow(user))];
+        string[] living = [.. users[path].Where(user => !request.Together.Contains(user) && StartsAsChild(user))];
         if (living.Length > 0)
         {
             throw new RefusedException(ErrorIds.WipeTargetIsBacking,
@@ -41,7 +42,7 @@ internal sealed class ImageRelations
     private static async Task<ILookup<string, string>> ScanAsync(string folder, CancellationToken cancellationToken)
     {
         var edges = new List<(string Used, string User)>();
-        foreach (string file in Directory.EnumerateFiles(folder).Take(MaxFiles).Where(StartsAsQcow))
+        foreach (string file in Directory.EnumerateFiles(folder).Take(MaxFiles).Where(StartsAsChild))
         {
             foreach (string used in await ReferencesAsync(file, cancellationToken))
             {
@@ -59,7 +60,8 @@ internal sealed class ImageRelations
         {
             var options = new DiskOpenOptions { HeadersOnly = true, ForceShare = true };
             ImageDescription image = await ImageInspector.DescribeAsync(DiskLocation.Parse(file), options, cancellationToken);
-            return new[] { image.Qcow2?.Backing?.Path, image.Qcow2?.DataFile }.OfType<string>().Where(name => !name.StartsWith("json:", StringComparison.Ordinal));
+            string? parent = (image.Vhdx?.Parent ?? image.Vhd?.Parent)?.RelativePath?.Replace('\\', Path.DirectorySeparatorChar);
+            return new[] { image.Qcow2?.Backing?.Path, image.Qcow2?.DataFile, parent }.OfType<string>().Where(name => !name.StartsWith("json:", StringComparison.Ordinal));
         }
         catch (VmCryptException)
         {
@@ -67,7 +69,7 @@ internal sealed class ImageRelations
         }
     }
 
-    public static bool StartsAsQcow(string file)
+    public static bool StartsAsChild(string file)
     {
         try
         {
@@ -78,8 +80,9 @@ internal sealed class ImageRelations
             }
 
             using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-            byte[] start = new byte[s_qcowMagic.Length];
-            return stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.AsSpan().SequenceEqual(s_qcowMagic);
+            byte[] start = new byte[s_magics.Max(magic => magic.Length)];
+            int length = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+            return Array.Exists(s_magics, magic => start.AsSpan(0, length).StartsWith(magic));
         }
         catch (Exception unreadable) when (IOFaults.Is(unreadable) || unreadable is VmCryptException)
         {

@@ -2,9 +2,11 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
+using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 using VmCrypt.Core.Tests.Support;
+using VmCrypt.Core.Wipe;
 
 namespace VmCrypt.Core.Tests.Stack;
 
@@ -133,6 +135,23 @@ public sealed class VirtualDiskTests : IDisposable
 
         Assert.Equal((ImageFormat.Raw, Size + 512L), (guessed.Format, guessed.DiskSize));
         Assert.Equal((ImageFormat.Vhd, (long)Size), (named.Format, named.DiskSize));
+    }
+
+    [Theory]
+    [InlineData(ImageFormat.Vhdx)]
+    [InlineData(ImageFormat.Vhd)]
+    public async Task Who_erases_keys_or_disks_learns_of_the_relations(ImageFormat format)
+    {
+        await MakeAsync("parent", format, Preallocation.Off);
+        await MakeChildAsync("child", "parent", format);
+        await using DiskStack disk = await OpenAsync("child", new DiskOpenOptions { Format = format });
+
+        KeyCopy[] copies = await KeyCopies.FindAsync(disk, DiskOpenOptions.Default, Token);
+        var wipe = await Assert.ThrowsAsync<RefusedException>(
+            () => new ImageRelations().RequireNoDependantsAsync(new WipeRequest { Path = _scratch["parent"] }, Token));
+
+        Assert.Contains(copies, copy => copy.Kind == KeyCopyKind.Backing);
+        Assert.Equal(ErrorIds.WipeTargetIsBacking, wipe.ErrorId);
     }
 
     public void Dispose() => _scratch.Dispose();
