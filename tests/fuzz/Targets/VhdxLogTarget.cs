@@ -1,4 +1,3 @@
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Images.Vhdx;
 using VmCrypt.Fuzz.Engine;
 

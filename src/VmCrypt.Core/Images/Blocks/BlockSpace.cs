@@ -48,12 +48,4 @@ internal sealed class BlockSpace
     }
 
     public bool TryTake(out long place) => _free.TryPop(out place);
-
-    /// <summary>Forgets the free places at or behind <paramref name="end"/>, which the file is about to lose.</summary>
-    public void Forget(long end)
-    {
-        long[] kept = [.. _free.Where(place => place < end).Reverse()];
-        _free.Clear();
-        Array.ForEach(kept, _free.Push);
-    }
 }

@@ -66,9 +66,6 @@ internal abstract class BlockTable(IBlockDevice file, long diskSize, int blockSi
     /// <summary>Takes the block's place away; what it says then is <see cref="Zeroed"/> or <see cref="Trimmed"/>.</summary>
     public abstract ValueTask EmptyAsync(long block, BlockKind kind, CancellationToken cancellationToken);
 
-    /// <summary>Moves the block's data to <paramref name="place"/>, where they have been copied.</summary>
-    public abstract ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken);
-
     /// <summary>Entries of the table of a disk of that size.</summary>
     public abstract long EntriesFor(long diskSize);
 

@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace VmCrypt.Core.Images.Blocks;
 
 /// <summary>Bitmaps of sectors: VHDX counts from the lowest bit of a byte, VHD from the highest.</summary>
@@ -48,18 +46,6 @@ internal readonly record struct SectorBits(bool HighestFirst)
             bitmap[at >> 3] = (byte)(value ? bitmap[at >> 3] | mask : bitmap[at >> 3] & ~mask);
             at++;
         }
-    }
-
-    /// <summary>Set bits of the whole bitmap.</summary>
-    public static int Count(ReadOnlySpan<byte> bitmap)
-    {
-        int count = 0;
-        foreach (byte value in bitmap)
-        {
-            count += BitOperations.PopCount(value);
-        }
-
-        return count;
     }
 
     private bool IsSet(ReadOnlySpan<byte> bitmap, int at) => (bitmap[at >> 3] & MaskOf(at)) != 0;

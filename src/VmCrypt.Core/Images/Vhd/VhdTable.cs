@@ -109,28 +109,6 @@ internal sealed class VhdTable : BlockTable
         }
     }
 
-    public override async ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken)
-    {
-        long old = ((long)await EntryAsync(block, cancellationToken) * VhdLimits.Sector) + _bitmapBytes;
-        for (int at = 0; at < _bitmapBytes; at += PageSize)
-        {
-            TablePage source = await Cache.GetAsync(old - _bitmapBytes + at, TableKind.SectorBitmap, cancellationToken);
-            byte[] bits;
-            lock (source.Sync)
-            {
-                bits = source.Bytes.ToArray();
-            }
-
-            TablePage target = await Cache.GetForChangeAsync(place - _bitmapBytes + at, TableKind.SectorBitmap, cancellationToken);
-            lock (target.Sync)
-            {
-                bits.CopyTo(target.Change());
-            }
-        }
-
-        await SetAsync(block, (uint)((place - _bitmapBytes) / VhdLimits.Sector), cancellationToken);
-    }
-
     public override long EntriesFor(long diskSize) => (diskSize + BlockSize - 1) / BlockSize;
 
     public override async ValueTask<long> ForgetEntriesAsync(long index, long most, CancellationToken cancellationToken)

@@ -122,12 +122,6 @@ internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
         LeavePlace(old);
     }
 
-    public override async ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken)
-    {
-        VhdxBatEntry old = await EntryAsync(_geometry.BlockIndex(block), cancellationToken);
-        await SetAsync(_geometry.BlockIndex(block), new VhdxBatEntry(old.State, place), cancellationToken);
-    }
-
     public override ValueTask<long> GrowAsync(CancellationToken cancellationToken) => GrowAsync(BlockSize, cancellationToken);
 
     /// <summary>Appends a range of whole MiB that reads as zeros.</summary>
