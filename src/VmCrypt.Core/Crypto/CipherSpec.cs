@@ -116,12 +116,14 @@ public readonly record struct CipherSpec(CipherAlgorithm Algorithm, CipherMode M
             "essiv" => IvGenerator.Essiv,
             _ => null,
         };
-        if (generator is not { } found || (found == IvGenerator.Essiv) != hash.HasValue)
+        // QEMU writes the ivgen-hash that libvirt passes on behind every generator, and like us uses it for essiv alone.
+        bool idle = generator is IvGenerator.Plain or IvGenerator.Plain64;
+        if (generator is not { } found || (!idle && (found == IvGenerator.Essiv) != hash.HasValue))
         {
             return false;
         }
 
-        spec = new CipherSpec(cipher, blockMode, found, hash);
+        spec = new CipherSpec(cipher, blockMode, found, idle ? null : hash);
         return true;
     }
 

@@ -22,4 +22,13 @@ public static partial class ErrorIds
 
     /// <summary>A QMP message is larger than any that QEMU sends.</summary>
     public const string QmpMessageTooLarge = nameof(QmpMessageTooLarge);
+
+    /// <summary>An id, path, name or number of an object or node is of a form that QEMU refuses.</summary>
+    public const string QemuOptionInvalid = nameof(QemuOptionInvalid);
+
+    /// <summary>The master secret is not 32 bytes.</summary>
+    public const string MasterSecretInvalid = nameof(MasterSecretInvalid);
+
+    /// <summary>The master secret does not unwrap the secret.</summary>
+    public const string WrongMasterSecret = nameof(WrongMasterSecret);
 }

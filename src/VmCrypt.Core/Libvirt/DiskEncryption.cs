@@ -61,7 +61,7 @@ public sealed record SecretReference
 /// <summary>The cipher of a volume to be made, in libvirt's words.</summary>
 /// <param name="Name">For example <c>aes</c>, <c>twofish</c>.</param>
 /// <param name="KeyBits">Of one key: 256 where XTS has two of them.</param>
-/// <param name="IvHash">Only essiv needs it.</param>
+/// <param name="IvHash">Only of essiv: behind another generator QEMU writes it into the header, where cryptsetup stumbles over it.</param>
 public sealed record VolumeCipher(string Name, int KeyBits, string? Mode, string? Hash, string? Iv, string? IvHash)
 {
     /// <summary>The words for a cipher of ours.</summary>
@@ -81,7 +81,7 @@ public sealed record VolumeCipher(string Name, int KeyBits, string? Mode, string
         int bits = keySize * 8 / (cipher.Mode == CipherMode.Xts ? 2 : 1);
         string hashName = HashKinds.NameOf(hash);
         return new VolumeCipher(cipher.AlgorithmName, bits, cipher.Mode.ToString().ToLowerInvariant(), hashName,
-            iv, iv is null ? null : HashKinds.NameOf(cipher.IvHash ?? hash));
+            iv, cipher.IvHash is { } ivHash ? HashKinds.NameOf(ivHash) : null);
     }
 
     internal static VolumeCipher Parse(XElement cipher, XElement? ivgen) => new(

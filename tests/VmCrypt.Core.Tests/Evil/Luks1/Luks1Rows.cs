@@ -49,7 +49,7 @@ public static class Luks1Rows
         ["IV generator empty"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "xts-")),
         ["IV generator unknown"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "xts-plain65")),
         ["IV generator of another machine"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "lrw-benbi")),
-        ["plain64 with a hash"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "xts-plain64:sha256")),
+        ["plain64be with a hash"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "xts-plain64be:sha256")),
         ["essiv without a hash"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "cbc-essiv")),
         ["essiv with an empty hash"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "cbc-essiv:")),
         ["essiv with an unknown hash"] = (ErrorIds.CipherUnsupported, header => Put(header, CipherMode, "cbc-essiv:sha257")),
