@@ -8,9 +8,25 @@ public static class Operator
     {
         get
         {
-            string user = Environment.UserName;
+            string user = User;
             string? caller = Environment.GetEnvironmentVariable("SUDO_USER");
             return string.IsNullOrEmpty(caller) || caller == user ? user : $"{user} (sudo: {caller})";
+        }
+    }
+
+    // In a container there may be no table of users.
+    private static string User
+    {
+        get
+        {
+            try
+            {
+                return Environment.UserName;
+            }
+            catch (IOException)
+            {
+                return "(unnamed)";
+            }
         }
     }
 

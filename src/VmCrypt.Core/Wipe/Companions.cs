@@ -54,7 +54,7 @@ internal sealed record Companions(IReadOnlyList<(WipeInclude Kind, string Path)>
         if (Snapshots > 0)
         {
             yield return new WipeFinding(FindingKind.Snapshots, FindingWeight.Note,
-                $"The image holds {Snapshots} internal snapshots, which are part of its bytes and go with them.");
+                $"Internal snapshots of the image: {Snapshots}. They are part of its bytes and go with them.");
         }
 
         foreach ((_, string path) in Files.Where(file => !request.Together.Contains(file.Path)))

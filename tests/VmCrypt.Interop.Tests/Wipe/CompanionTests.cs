@@ -120,7 +120,7 @@ public sealed class CompanionTests : IDisposable
 
         WipeResult result = await _lab.WipeAsync(path, "Zero");
 
-        Assert.StartsWith("The image holds 2 internal snapshots", Assert.Single(result.Findings, finding => finding.Kind == FindingKind.Snapshots).Text, StringComparison.Ordinal);
+        Assert.StartsWith("Internal snapshots of the image: 2.", Assert.Single(result.Findings, finding => finding.Kind == FindingKind.Snapshots).Text, StringComparison.Ordinal);
     }
 
     private (int ExitCode, string Error) Run(params string[] arguments)
