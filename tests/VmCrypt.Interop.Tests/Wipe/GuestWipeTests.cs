@@ -1,4 +1,5 @@
 using System.Text.Json;
+using VmCrypt.Core.Wipe.Standards;
 using VmCrypt.Interop.Tests.Guest;
 
 namespace VmCrypt.Interop.Tests.Wipe;
@@ -51,6 +52,66 @@ public sealed class GuestWipeTests : IDisposable
         after.AsSpan(1_536_000, 4096).Fill(0xFF);
         Assert.Equal(-1, after.AsSpan().IndexOfAnyExcept((byte)0xFF));
     }
+
+    // nwipe that asks nothing takes every disk unless it is given one: in a guest there is none that anybody needs.
+    [Fact]
+    public async Task Nwipe_writes_the_same_passes_and_finds_nothing_left()
+    {
+        string zeros = _scratch.File("zeros.img", WipeLab.Noise(MiB));
+        using var lab = new WipeLab();
+        await lab.WipeAsync(zeros, "Zero");
+        (string Method, string Standard)[] names = [("dodshort", "DoD-nwipe"), ("dod522022m", "DoD7-nwipe"), ("ops2", "RCMP-nwipe"), ("gutmann", "Gutmann-nwipe")];
+        using GuestVm guest = GuestVm.Boot(_scratch, new GuestOptions
+        {
+            Modules = ["virtio_pci", "virtio_blk"],
+            Programs = ["nwipe", "strace"],
+            Arguments = ["-drive", $"file={_scratch.File("disk.raw", new byte[MiB])},format=raw,if=virtio", "-drive", $"file={zeros},format=raw,if=virtio"],
+            Script = $$"""
+                for method in {{string.Join(' ', names.Select(name => name.Method))}}; do
+                  strace -f -xx -s 12 -e trace=write,lseek -o /tmp/trace nwipe --autonuke --nogui --noblank --verify=off --logfile=/tmp/log --method=$method /dev/vda >/dev/null 2>&1
+                  # The first block of each pass.
+                  echo PASSES $method $(awk '/lseek\([0-9]*, 0, SEEK_SET/ { start = 1 } start && /write\([0-9]*, .*, 4096\)/ { split($0, part, "\""); print part[2]; start = 0 }' /tmp/trace)
+                done
+                nwipe --autonuke --nogui --logfile=/tmp/log --method=verify_zero /dev/vdb >/dev/null 2>&1
+                echo VERDICT $(grep -o 'Verified that /dev/vdb is Zeroed' /tmp/log)
+                echo DONE
+                """,
+        });
+
+        string[] log = (await guest.WaitForAsync("DONE", s_patience)).Split('\n', StringSplitOptions.TrimEntries);
+
+        Assert.Contains("VERDICT Verified that /dev/vdb is Zeroed", log);
+        Assert.All(names, name => AssertSame(
+            WipeStandards.BuiltIn[name.Standard],
+            [.. log.Single(line => line.StartsWith($"PASSES {name.Method} ", StringComparison.Ordinal)).Split(' ').Skip(2).Select(block => Convert.FromHexString(block.Replace("\\x", null, StringComparison.Ordinal)))]));
+    }
+
+    /// <param name="theirs">The first bytes of each pass.</param>
+    private static void AssertSame(WipeStandard ours, byte[][] theirs)
+    {
+        Assert.Equal(ours.Passes.Count, theirs.Length);
+        if (ours.Shuffle is var (first, last))
+        {
+            // In any order, but the same ones.
+            Assert.Equal(Hex(ours.Passes.Take((first - 1)..last).Select(pass => Repeated(pass.Pattern))), Hex(theirs.Take((first - 1)..last)));
+        }
+
+        foreach ((int index, WipePass pass) in ours.Passes.Index().Where(one => ours.Shuffle is not var (from, to) || one.Index + 1 < from || one.Index + 1 > to))
+        {
+            byte[] block = theirs[index];
+            Assert.True(pass.Kind switch
+            {
+                WipePassKind.Pattern => block.SequenceEqual(Repeated(pass.Pattern)),
+                WipePassKind.RandomByte => block.Distinct().Count() == 1,
+                WipePassKind.Complement => block.SequenceEqual(theirs[pass.Of - 1].Select(value => (byte)~value)),
+                _ => block.Distinct().Count() > 3,
+            }, $"pass {index + 1} of {ours.Name} is {pass}, and nwipe writes {Convert.ToHexString(block)}");
+        }
+    }
+
+    private static byte[] Repeated(ReadOnlyMemory<byte> pattern) => [.. Enumerable.Range(0, 12).Select(i => pattern.Span[i % pattern.Length])];
+
+    private static IEnumerable<string> Hex(IEnumerable<byte[]> blocks) => blocks.Select(Convert.ToHexString).Order(StringComparer.Ordinal);
 
     // A file system with the .NET runtime and the command line, to be rooted in.
     private string MakeRoot()
