@@ -2,6 +2,7 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Stack;
 using VmCrypt.Core.Wipe.Engine;
 using VmCrypt.Core.Wipe.Journal;
 using VmCrypt.Core.Wipe.Medium;
@@ -81,7 +82,7 @@ internal sealed class WipeRunner(ConfigurationFolder configuration, WipeAudit au
         JournalPlan plan = journal.Plan;
         if (plan.Standard.CryptoErase && journal.State.Keys is null)
         {
-            await EraseKeysAsync(journal, request, cancellationToken);
+            await EraseKeysAsync(journal, seed, request, cancellationToken);
         }
 
         await using WipeTarget target = plan.Kind == TargetKind.FreeSpace
@@ -97,19 +98,36 @@ internal sealed class WipeRunner(ConfigurationFolder configuration, WipeAudit au
         return await audit.EndAsync(session, await session.RunAsync(seed, progress, cancellationToken));
     }
 
-    private async Task EraseKeysAsync(WipeJournal journal, WipeRequest request, CancellationToken cancellationToken)
+    private async Task EraseKeysAsync(WipeJournal journal, SecretBuffer seed, WipeRequest request, CancellationToken cancellationToken)
     {
         KeyErasure keys;
+        KeyCopy[] copies;
         try
         {
             await SaveAsync(journal, journal.State);
-            keys = await CryptoEraser.RunAsync(journal.Plan.Path, journal.Plan.HeaderPath, clock, cancellationToken);
+            (keys, copies) = await CryptoEraser.RunAsync(journal.Plan.Path, journal.Plan.HeaderPath, clock, cancellationToken);
         }
         catch (Exception refusal) when (refusal is VmCryptException and not DeviceFaultException)
         {
             // Nothing was changed, and there is nothing to go on with.
             await journal.DeleteAsync();
             throw;
+        }
+
+        // Key slots that were holes are storage now: what is to be covered is looked at anew.
+        JournalPlan plan = journal.Plan;
+        await using (WipeTarget target = await TargetOpener.OpenAsync(plan.Path, request.AllowLinks, null, CancellationToken.None))
+        {
+            journal.RequireIdentity(target.Identity);
+            await journal.ReplanAsync(
+                plan with
+                {
+                    Length = target.Facts.Length,
+                    MapDigest = target.Map.Digest(),
+                    PhysicalDigest = target.PhysicalDigest,
+                    Known = [.. plan.Known, .. copies.Select(copy => CryptoEraser.Finding(copy, plan.Standard.Passes.Length > 0))],
+                },
+                seed);
         }
 
         await SaveAsync(journal, journal.State with { Keys = keys });

@@ -150,13 +150,9 @@ internal sealed class WipeSession(WipeTarget target, WipeRequest request, WipeJo
                 $"The journal could not be kept, so that a stopped wipe would have begun anew: {ledgerFault.Message}"));
         }
 
-        if (state.Keys is { } keys)
+        if (state.Keys is { Verified: false })
         {
-            _findings.Add(CryptoEraser.KeyCopies);
-            if (!keys.Verified)
-            {
-                _findings.Add(new WipeFinding(FindingKind.Error, FindingWeight.Failure, "The header, read back, still has a key slot in use."));
-            }
+            _findings.Add(new WipeFinding(FindingKind.Error, FindingWeight.Failure, "The header, read back, still has a key slot in use."));
         }
 
         if (_fault is not null)

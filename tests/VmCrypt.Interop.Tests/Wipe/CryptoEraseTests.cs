@@ -17,10 +17,18 @@ public sealed class CryptoEraseTests : IDisposable
     [InlineData("luks2", false)]
     [InlineData("qcow2", false)]
     [InlineData("luks1", true)]
+    [InlineData("sparse", false)]
+    [InlineData("sparse", true)]
     public async Task A_cryptographic_erase_leaves_no_key_slot(string kind, bool overwrite)
     {
-        string path = kind == "qcow2" ? _lab["secret.img"] : MakeLuks("20M", kind);
-        if (kind == "qcow2")
+        string path = kind == "qcow2" ? _lab["secret.img"] : MakeLuks("20M", kind == "luks2" ? kind : "luks1");
+        if (kind == "sparse")
+        {
+            // Slots that were never used become storage when they are overwritten.
+            Tools.Run("cp", "--sparse=always", path, path + ".sparse");
+            File.Move(path + ".sparse", path, overwrite: true);
+        }
+        else if (kind == "qcow2")
         {
             File.WriteAllText(_lab["key"], "secret");
             Tools.RunQemuImg(
@@ -41,8 +49,22 @@ public sealed class CryptoEraseTests : IDisposable
         else if (kind != "qcow2")
         {
             Assert.NotEqual(0, Tools.TryRun("cryptsetup", "luksOpen", "--test-passphrase", "--key-file", _lab["key"], path).ExitCode);
-            Assert.Contains(kind == "luks1" ? "Key Slot 0: DISABLED" : "Keyslots:\nTokens:", Tools.Run("cryptsetup", "luksDump", path), StringComparison.Ordinal);
+            Assert.Contains(kind != "luks2" ? "Key Slot 0: DISABLED" : "Keyslots:\nTokens:", Tools.Run("cryptsetup", "luksDump", path), StringComparison.Ordinal);
         }
+    }
+
+    [Theory]
+    [InlineData("CryptoErase", WipeStatus.ErasedWithExceptions)]
+    [InlineData("CryptoErase-Zero", WipeStatus.Erased)]
+    public async Task A_header_backup_beside_it_is_named_and_counts_while_the_data_is_there(string standard, WipeStatus expected)
+    {
+        string path = MakeLuks("20M", "luks2");
+        Tools.Run("cryptsetup", "luksHeaderBackup", path, "--header-backup-file", _lab["backup"]);
+
+        WipeResult result = await _lab.WipeAsync(path, standard);
+
+        Assert.Equal(expected, result.Status);
+        Assert.Contains(result.Findings, finding => finding.Kind == FindingKind.KeyCopies && finding.Text.Contains(_lab["backup"], StringComparison.Ordinal));
     }
 
     [Fact]

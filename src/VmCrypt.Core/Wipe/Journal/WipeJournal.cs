@@ -20,8 +20,8 @@ namespace VmCrypt.Core.Wipe.Journal;
 internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
 {
     private readonly JournalBox _box;
-    private readonly JournalHeader _header;
-    private readonly byte[] _sealedPlan;
+    private JournalHeader _header;
+    private byte[] _sealedPlan;
     private FileDevice? _file;
     private long _sequence;
 
@@ -37,7 +37,7 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
 
     public string Path { get; }
 
-    public JournalPlan Plan { get; }
+    public JournalPlan Plan { get; private set; }
 
     /// <summary>The newest state: found when the journal was opened, or given to be saved since.</summary>
     public RunState State { get; private set; }
@@ -47,11 +47,7 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
     {
         byte[] salt = RandomNumberGenerator.GetBytes(JournalBox.SaltSize);
         var box = new JournalBox(hostKey, salt);
-        byte[] text = JsonSerializer.SerializeToUtf8Bytes(plan, JournalContext.Default.JournalPlan);
-        using var content = new SecretBuffer(seed.Length + text.Length);
-        seed.Span.CopyTo(content.Span);
-        text.CopyTo(content.Span[seed.Length..]);
-        byte[] sealedPlan = box.Seal("plan"u8, content.Span);
+        byte[] sealedPlan = Seal(box, plan, seed);
         return new WipeJournal(path, plan, new RunState(), box, new JournalHeader(salt, box.Check.ToArray(), sealedPlan.Length), sealedPlan);
     }
 
@@ -89,11 +85,19 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
     /// <exception cref="RefusedException"><see cref="ErrorIds.WipeJournalForeign"/>.</exception>
     public void RequireTarget(string identity, RangeMap map)
     {
-        if (identity != Plan.Identity || !map.Digest().AsSpan().SequenceEqual(Plan.MapDigest))
+        RequireIdentity(identity);
+        if (!map.Digest().AsSpan().SequenceEqual(Plan.MapDigest))
         {
-            string found = identity == Plan.Identity ? "its storage is not what it was" : $"found is {identity}";
-            throw new RefusedException(ErrorIds.WipeJournalForeign,
-                $"The journal '{Path}' belongs to {Plan.Identity}, but {found}; start anew to wipe this one.");
+            throw Foreign("its storage is not what it was");
+        }
+    }
+
+    /// <exception cref="RefusedException"><see cref="ErrorIds.WipeJournalForeign"/>.</exception>
+    public void RequireIdentity(string identity)
+    {
+        if (identity != Plan.Identity)
+        {
+            throw Foreign($"found is {identity}");
         }
     }
 
@@ -104,6 +108,19 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
         {
             throw new RefusedException(ErrorIds.WipeJournalPending,
                 $"A wipe of '{Plan.Path}' by {Plan.Standard.Name} was begun and not finished ('{Path}'); resume it, or start anew.");
+        }
+    }
+
+    /// <summary>From the next save on, which replaces the file as a whole, the journal tells of <paramref name="plan"/>.</summary>
+    public async ValueTask ReplanAsync(JournalPlan plan, SecretBuffer seed)
+    {
+        Plan = plan;
+        _sealedPlan = Seal(_box, plan, seed);
+        _header = _header with { PlanLength = _sealedPlan.Length };
+        if (_file is not null)
+        {
+            await _file.DisposeAsync();
+            _file = null;
         }
     }
 
@@ -174,6 +191,15 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
         }
     }
 
+    private static byte[] Seal(JournalBox box, JournalPlan plan, SecretBuffer seed)
+    {
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(plan, JournalContext.Default.JournalPlan);
+        using var content = new SecretBuffer(seed.Length + text.Length);
+        seed.Span.CopyTo(content.Span);
+        text.CopyTo(content.Span[seed.Length..]);
+        return box.Seal("plan"u8, content.Span);
+    }
+
     private static (JournalPlan Plan, SecretBuffer Seed) OpenPlan(JournalBox box, byte[] sealedPlan, string path)
     {
         using var content = new SecretBuffer(sealedPlan.Length - JournalBox.Overhead);
@@ -241,6 +267,9 @@ internal sealed class WipeJournal : IRunLedger, IAsyncDisposable
         await file.ReadAsync(offset, bytes, cancellationToken);
         return bytes;
     }
+
+    private RefusedException Foreign(string found) =>
+        new(ErrorIds.WipeJournalForeign, $"The journal '{Path}' belongs to {Plan.Identity}, but {found}; start anew to wipe this one.");
 
     private static InvalidImageException Damaged(string path, string how) =>
         new(ErrorIds.WipeJournalDamaged, $"The wipe journal '{path}' is damaged: {how}.");

@@ -2,9 +2,8 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
-using VmCrypt.Core.Stack;
 
-namespace VmCrypt.Core.Keys;
+namespace VmCrypt.Core.Stack;
 
 /// <summary>What may open an image whose key slots are destroyed.</summary>
 public enum KeyCopyKind
