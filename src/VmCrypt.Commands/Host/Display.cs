@@ -1,5 +1,4 @@
 using VmCrypt.Core.Images.Qcow2;
-using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
