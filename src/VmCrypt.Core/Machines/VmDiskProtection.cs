@@ -217,7 +217,7 @@ public sealed class VmDiskProtection(string connectUri, ConfigurationFolder fold
         }
     }
 
-    private Task RecordAsync(ProtectedDisk disk, CancellationToken cancellationToken) => _records.UpdateAsync(
+    private Task<ProtectedDiskTable> RecordAsync(ProtectedDisk disk, CancellationToken cancellationToken) => _records.UpdateAsync(
         table => table with { Disks = [.. table.Disks.Where(other => !Same(other, disk)), disk] }, cancellationToken);
 
     private static void RequireWayBack(ProtectedDisk disk, bool force)

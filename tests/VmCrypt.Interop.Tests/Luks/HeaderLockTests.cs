@@ -104,6 +104,7 @@ public sealed class HeaderLockTests : IDisposable
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
+            UseShellExecute = false,
         })!;
         Assert.Equal("held", holder.StandardOutput.ReadLine());
         return holder;

@@ -1,6 +1,5 @@
 using System.IO.Enumeration;
 using System.Runtime.InteropServices;
-using System.Runtime.Versioning;
 using System.Text;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Wipe.Targets;
@@ -35,11 +34,16 @@ internal static partial class DiskNames
             return false;
         }
 
-        return Directory.EnumerateFiles(folder).Any(other => Matches(pattern, other) && IsSameFile(other, status));
-    }
+        foreach (string other in Directory.EnumerateFiles(folder))
+        {
+            if (Matches(pattern, other) && FileStatus.Of(other) is { } found && found.IsSameFile(status))
+            {
+                return true;
+            }
+        }
 
-    [SupportedOSPlatform("linux")]
-    private static bool IsSameFile(string path, FileStatus status) => FileStatus.Of(path) is { } found && found.IsSameFile(status);
+        return false;
+    }
 
     // Null where nothing is there.
     private static string? Resolve(string path)
