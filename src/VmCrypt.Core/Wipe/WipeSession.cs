@@ -72,13 +72,13 @@ internal sealed class WipeSession(WipeTarget target, WipeRequest request, WipeJo
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             _interrupted = true;
-            await TryRestoreAsync();
+            await RestoreUnlessResumableAsync();
         }
         catch (VmCryptException fault)
         {
             _fault = fault;
             // What has changed under the wipe is left as it is.
-            await (fault.ErrorId == ErrorIds.WipeTargetChanged ? Task.CompletedTask : TryRestoreAsync());
+            await (fault.ErrorId == ErrorIds.WipeTargetChanged ? Task.CompletedTask : RestoreUnlessResumableAsync());
         }
 
         CollectFindings(run.State, run.LedgerFault);
@@ -93,11 +93,12 @@ internal sealed class WipeSession(WipeTarget target, WipeRequest request, WipeJo
         return ResultOf(run.State, after, StatusOf());
     }
 
-    private async Task TryRestoreAsync()
+    // Cutting a file zeroes the end of its last block, which would no longer hold what the pass has written there.
+    private async Task RestoreUnlessResumableAsync()
     {
         try
         {
-            await target.RestoreAsync(CancellationToken.None);
+            await (File.Exists(journal.Path) ? Task.CompletedTask : target.RestoreAsync(CancellationToken.None).AsTask());
         }
         catch (VmCryptException fault)
         {

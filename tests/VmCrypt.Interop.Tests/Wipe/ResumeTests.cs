@@ -26,7 +26,6 @@ public sealed class ResumeTests : IDisposable
         WipeLab.WriteThrough(Path, WipeLab.Noise((16 * MiB) + 1000));
         WipeResult stopped = await StopAsync("DoD", 20 * MiB);
         Assert.Equal((WipeStatus.Interrupted, JournalPath), (stopped.Status, stopped.JournalPath));
-        Assert.Equal((16 * MiB) + 1000, new FileInfo(Path).Length);
         Assert.InRange(stopped.WrittenBytes, 1, 28 * MiB);
 
         WipeResult result = byCommand
@@ -39,6 +38,31 @@ public sealed class ResumeTests : IDisposable
         Assert.InRange(result.WrittenBytes, 3 * 16 * MiB, (3 * 17 * MiB) + (4 * MiB));
         Assert.Equal((16 * MiB) + 1000, new FileInfo(Path).Length);
         Assert.False(File.Exists(JournalPath));
+    }
+
+    // So small that the look at it takes in every byte, and stopped where its last block is written and to be read back.
+    [Theory]
+    [InlineData("writing")]
+    [InlineData("verifying")]
+    public async Task A_small_file_that_ends_within_a_block_goes_on_as_well(string part)
+    {
+        const int length = (3 * MiB) + 1000;
+        LabDisk disk = _lab.MakeFileSystem("ext4");
+        string path = WipeLab.WriteThrough(disk["small.img"], WipeLab.Noise(length));
+        using var stop = new CancellationTokenSource();
+        var watch = new Immediate(progress =>
+        {
+            if (progress.Detail!.Contains(part, StringComparison.Ordinal))
+            {
+                stop.Cancel();
+            }
+        });
+        WipeResult stopped = await _lab.WipeAsync(path, "Random", request => request with { BytesPerSecond = 8 * MiB }, watch, stop.Token);
+        Assert.Equal(WipeStatus.Interrupted, stopped.Status);
+
+        WipeResult result = await _lab.Service.ResumeAsync(path, null, null, TestContext.Current.CancellationToken);
+
+        Assert.Equal((WipeStatus.Erased, 1, (long)length), (result.Status, result.Resumes, new FileInfo(path).Length));
     }
 
     [Fact]

@@ -53,7 +53,8 @@ internal static class ResumeCheck
         {
             Chunk chunk = medium.Map.ChunksFrom(unit * medium.Unit, medium.Unit).First();
             Memory<byte> bytes = buffer.Memory[..chunk.Length];
-            if (!IsListed(state, chunk) && await TryReadAsync(medium, chunk, bytes, cancellationToken) && !AllHold(chunk, bytes.Span, contents))
+            bool exists = chunk.Offset + chunk.Length <= medium.Device.Length;
+            if (exists && !IsListed(state, chunk) && await TryReadAsync(medium, chunk, bytes, cancellationToken) && !AllHold(chunk, bytes.Span, contents))
             {
                 throw new RefusedException(ErrorIds.WipeTargetWritten,
                     $"At byte {chunk.Offset} the target does not hold what the stopped wipe has left there: somebody has written to it since; start anew to wipe all of it.");

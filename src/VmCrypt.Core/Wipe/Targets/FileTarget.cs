@@ -9,7 +9,7 @@ namespace VmCrypt.Core.Wipe.Targets;
 /// <summary>An image file as the host sees it: every allocated byte, whatever the format makes of it. Holes stay holes.</summary>
 /// <remarks>
 /// The last block is covered to its end: the file is made longer by that slack while it is wiped, which allocates nothing, and
-/// gets its length back afterwards. A crash in between leaves it a few bytes too long; the journal knows the right length.
+/// gets its length back afterwards. A stop or a crash in between leaves it a few bytes too long; the journal knows the right length.
 /// </remarks>
 internal sealed class FileTarget : WipeTarget
 {

@@ -32,7 +32,7 @@ internal abstract class WipeTarget : IWipeMedium
     /// <summary>Compares with before, once all passes are through.</summary>
     public virtual IReadOnlyList<WipeFinding> Compare() => [];
 
-    /// <summary>Undoes <see cref="PrepareAsync"/>; also where the wipe has stopped.</summary>
+    /// <summary>Undoes <see cref="PrepareAsync"/>, once nothing is to be gone on with.</summary>
     public virtual ValueTask RestoreAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     /// <summary>The wipe can go on later, and needs what was made for it: the files that fill free space.</summary>
