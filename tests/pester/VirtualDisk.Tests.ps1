@@ -34,7 +34,7 @@ Describe 'VHDX and VHD' {
         $path = New-VirtualDisk "qemu.$Format" $Format
         Set-Content $TestDrive/qemu.key first -NoNewline
         $source = "driver=luks,key-secret=key,file.driver=$Driver,file.file.driver=file,file.file.filename=$path"
-        $info = qemu-img info --object secret,id=key,file=$TestDrive/qemu.key --output=json --image-opts $source | ConvertFrom-Json
+        $info = qemu-img info --object "secret,id=key,file=$TestDrive/qemu.key" --output=json --image-opts $source | ConvertFrom-Json
         $info.'virtual-size' | Should -Be 4MB
     }
 
@@ -60,7 +60,8 @@ Describe 'VHDX and VHD' {
         $child = New-EncryptedImage $TestDrive/child.$Format -Format $Format -BackingFile "parent.$Format"
         $child.$Format.Kind | Should -Be 'Differencing'
         $child.Backing.Path | Should -Be (Get-Item $parent).FullName
-        Test-KeySlot $child.Path -Passphrase $first | Should -BeTrue
+        $stream = Unlock-Image $child.Path -Passphrase $first -AsStream -ReadOnly
+        try { $stream.Length | Should -Be 4MB } finally { $stream.Dispose() }
     }
 
     It 'refuses a differencing disk over a plain one, or with an encryption of its own' {

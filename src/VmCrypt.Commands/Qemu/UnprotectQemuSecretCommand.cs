@@ -18,7 +18,7 @@ public sealed class UnprotectQemuSecretCommand : VmCryptCmdlet
     /// <summary>In base64.</summary>
     [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true)]
     [ValidateNotNullOrEmpty]
-    public string Iv { get; set; } = string.Empty;
+    public string InitialVector { get; set; } = string.Empty;
 
     /// <summary>The master secret: 32 bytes, or their base64.</summary>
     [Parameter(Mandatory = true)]
@@ -39,7 +39,7 @@ public sealed class UnprotectQemuSecretCommand : VmCryptCmdlet
         if (Shell.ShouldProcess(path, "Write the secret into a file"))
         {
             using SecretBuffer master = QemuSecretCmdlet.ReadMaster(Shell, MasterKeyFile);
-            using SecretBuffer value = QemuSecrets.Unwrap(new WrappedSecret(Data, Iv), master);
+            using SecretBuffer value = QemuSecrets.Unwrap(new WrappedSecret(Data, InitialVector), master);
             QemuSecretCmdlet.WriteFile(path, value, Force);
             Shell.WriteObject(new FileInfo(path));
         }

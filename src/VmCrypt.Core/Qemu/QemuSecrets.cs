@@ -9,7 +9,7 @@ using VmCrypt.Core.Errors;
 namespace VmCrypt.Core.Qemu;
 
 /// <summary>A secret under a master secret, both in base64: what QEMU calls <c>data</c> and <c>iv</c>.</summary>
-public sealed record WrappedSecret(string Data, string Iv);
+public sealed record WrappedSecret(string Data, string InitialVector);
 
 /// <summary>QEMU's <c>secret</c> objects, and the encryption of one under another.</summary>
 /// <remarks>AES-256-CBC with PKCS#7, as the manual's <c>openssl enc -aes-256-cbc -a -K … -iv …</c> makes it (Q:crypto/secret_common.c).</remarks>
@@ -37,7 +37,7 @@ public static class QemuSecrets
     /// <summary>A secret that is wrapped, and so of no use to whoever sees it.</summary>
     /// <param name="masterId">The secret object that unwraps it.</param>
     public static QemuObject FromWrapped(string id, WrappedSecret wrapped, string masterId) => new(
-        "secret", id, ("format", "base64"), ("data", wrapped.Data), ("keyid", QemuObject.RequireId(masterId)), ("iv", wrapped.Iv));
+        "secret", id, ("format", "base64"), ("data", wrapped.Data), ("keyid", QemuObject.RequireId(masterId)), ("iv", wrapped.InitialVector));
 
     /// <summary>Wraps a secret.</summary>
     /// <param name="value">Borrowed.</param>
@@ -59,7 +59,7 @@ public static class QemuSecrets
     public static SecretBuffer Unwrap(WrappedSecret wrapped, SecretBuffer master)
     {
         byte[] data = FromBase64(wrapped.Data, "data");
-        byte[] iv = FromBase64(wrapped.Iv, "IV");
+        byte[] iv = FromBase64(wrapped.InitialVector, "IV");
         RequireIv(iv);
         if (data.Length == 0 || data.Length % IvSize != 0)
         {

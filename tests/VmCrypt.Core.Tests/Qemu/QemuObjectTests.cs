@@ -85,7 +85,7 @@ public sealed class QemuObjectTests
         Assert.Equal(ErrorIds.WrongMasterSecret, Assert.Throws<WrongKeyException>(() => QemuSecrets.Unwrap(wrapped, other)).ErrorId);
         Assert.Equal(ErrorIds.MasterSecretInvalid, Assert.Throws<InvalidInputException>(() => QemuSecrets.Wrap(value, small)).ErrorId);
         Assert.All(
-            (WrappedSecret[])[wrapped with { Data = "%" }, wrapped with { Data = string.Empty }, wrapped with { Data = "AAAA" }, wrapped with { Iv = "AAAA" }, wrapped with { Iv = "%" }],
+            (WrappedSecret[])[wrapped with { Data = "%" }, wrapped with { Data = string.Empty }, wrapped with { Data = "AAAA" }, wrapped with { InitialVector = "AAAA" }, wrapped with { InitialVector = "%" }],
             broken => Assert.Equal(ErrorIds.QemuOptionInvalid, Assert.Throws<InvalidInputException>(() => QemuSecrets.Unwrap(broken, master)).ErrorId));
     }
 

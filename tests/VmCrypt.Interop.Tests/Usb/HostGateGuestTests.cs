@@ -7,7 +7,8 @@ namespace VmCrypt.Interop.Tests.Usb;
 /// <summary>A host of VMs in a guest: a stick that dummy_hcd plugs in, a kernel that would use it, a QEMU that gets it, and vmcrypt between them.</summary>
 public sealed class HostGateGuestTests
 {
-    private const string Qemu = "/usr/lib/x86_64-linux-gnu/qemu";
+    private const string Libraries = "/usr/lib/x86_64-linux-gnu";
+    private const string Qemu = $"{Libraries}/qemu";
 
     // The stick comes while no list allows it, then a list does and a VM wants it, then the list goes. The kernel's view of it is printed.
     private const string Script = """
@@ -44,7 +45,7 @@ public sealed class HostGateGuestTests
             MemoryMiB = 1024,
             Modules = ["dummy_hcd", "cdc_acm", "usb_f_acm", "g_serial"],
             Programs = ["qemu-system-x86_64"],
-            Files = [runtime, Path.Combine(dotnet, "dotnet"), Path.Combine(dotnet, "host"), Path.GetDirectoryName(Vmcrypt.Program)!, $"{Qemu}/hw-usb-host.so", $"{Qemu}/accel-tcg-x86_64.so", "/usr/share/seabios/bios-256k.bin"],
+            Files = [runtime, Path.Combine(dotnet, "dotnet"), Path.Combine(dotnet, "host"), Path.GetDirectoryName(Vmcrypt.Program)!, $"{Qemu}/hw-usb-host.so", $"{Qemu}/accel-tcg-x86_64.so", "/usr/share/seabios/bios-256k.bin", $"{Libraries}/libssl.so.3", $"{Libraries}/libcrypto.so.3"],
             Script = Script.Replace("dotnet exec VMCRYPT", $"{dotnet}/dotnet exec {Vmcrypt.Program}", StringComparison.Ordinal),
         });
 
