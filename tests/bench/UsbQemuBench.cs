@@ -58,6 +58,11 @@ internal static class UsbQemuBench
         var store = new UsbWhitelistStore(new ConfigurationFolder(folder["config"]));
         await store.ChangeAsync("vm01", _ => [UsbRuleText.Parse("class=08")], default);
         await using UsbPolicy policy = await UsbPolicy.OpenAsync(store, default);
+        while (!File.Exists(folder["b.qmp"]))
+        {
+            await Task.Delay(10);
+        }
+
         await using QmpClient other = await QmpClient.ConnectAsync(StreamEndpoint.Parse($"unix:{folder["b.qmp"]}"), s_patience, default);
         double alone = await AloneAsync(other);
         var sources = new UsbGuardSources { Monitors = [StreamEndpoint.Parse($"unix:{folder["a.qmp"]}")] };
