@@ -15,13 +15,12 @@ internal static class Pester
 
     private const int PesterMissing = 2;
 
-    public static Counts Run(string results)
+    public static Outcome Run(string results)
     {
         Console.WriteLine("== Pester");
         if (FindPowerShell() is not { } powerShell)
         {
-            Console.WriteLine("SKIPPED: no PowerShell 7.6 with Pester; the Pester suite did not run");
-            return new Counts(0, 0, 1);
+            return new Outcome(0, 0, 1, ["SKIPPED no PowerShell 7.6 with Pester; the Pester suite did not run"]);
         }
 
         string report = Path.Combine(results, "pester.json");
@@ -30,11 +29,10 @@ internal static class Pester
             [.. powerShell[1..], "-NoProfile", "-NonInteractive", "-File", Layout.In("tests", "pester", "Run.ps1"), "-Report", report]);
         if (!File.Exists(report))
         {
-            Console.WriteLine($"Pester ended with {exitCode} and no report");
-            return new Counts(0, 1, 0);
+            return Outcome.Broken($"Pester ended with {exitCode} and no report");
         }
 
-        return JsonSerializer.Deserialize<Counts>(File.ReadAllText(report))!;
+        return JsonSerializer.Deserialize<Outcome>(File.ReadAllText(report))!;
     }
 
     /// <summary>The command line that starts a PowerShell which can run the suite.</summary>

@@ -14,18 +14,18 @@ internal static class TestRun
         Tool.MustRun("dotnet", "build", Layout.In("VmCrypt.slnx"), "--configuration", "Release", "--verbosity", "quiet", "-nologo");
 
         string results = Directory.CreateDirectory(Path.Combine(Layout.Output, "test-results")).FullName;
-        Counts sum = new(0, 0, 0);
+        var outcome = new Outcome(0, 0, 0, []);
         foreach (string project in Directory.GetDirectories(Layout.In("tests"), "*.Tests").Order(StringComparer.Ordinal))
         {
-            sum += RunProject(Path.GetFileName(project), results);
+            outcome += RunProject(Path.GetFileName(project), results);
         }
 
-        sum += Pester.Run(results);
-        Console.WriteLine(sum);
-        return sum is { Failed: 0, Passed: > 0 } ? 0 : 1;
+        outcome += Pester.Run(results);
+        Console.WriteLine(outcome);
+        return outcome is { Failed: 0, Passed: > 0 } ? 0 : 1;
     }
 
-    private static Counts RunProject(string name, string results)
+    private static Outcome RunProject(string name, string results)
     {
         Console.WriteLine($"== {name}");
         string report = Path.Combine(results, name + ".xml");
@@ -34,22 +34,26 @@ internal static class TestRun
         int exitCode = Tool.Run(s_limit, "dotnet", "exec", program, "-noLogo", "-xml", report);
         if (exitCode == Tool.TimedOut || !File.Exists(report))
         {
-            Console.WriteLine(exitCode == Tool.TimedOut
+            return Outcome.Broken(exitCode == Tool.TimedOut
                 ? $"{name} did not end within {s_limit.TotalMinutes} minutes"
                 : $"{name} ended with {exitCode} and no report");
-            return new Counts(0, 1, 0);
         }
 
         XElement assembly = XDocument.Load(report).Root!.Element("assembly")!;
         int Count(string attribute) => (int)assembly.Attribute(attribute)!;
-        return new Counts(Count("passed"), Count("failed") + Count("errors"), Count("skipped") + Count("not-run"));
+        return new Outcome(
+            Count("passed"),
+            Count("failed") + Count("errors"),
+            Count("skipped") + Count("not-run"),
+            [.. assembly.Descendants("test").Select(Remark).OfType<string>(), .. assembly.Descendants("error").Select(error => $"FAILED {name}: {FirstLine(error)}")]);
     }
-}
 
-/// <summary>What a test run came to.</summary>
-internal sealed record Counts(int Passed, int Failed, int Skipped)
-{
-    public static Counts operator +(Counts a, Counts b) => new(a.Passed + b.Passed, a.Failed + b.Failed, a.Skipped + b.Skipped);
+    private static string? Remark(XElement test) => (string)test.Attribute("result")! switch
+    {
+        "Pass" => null,
+        "Fail" => $"FAILED {test.Attribute("name")!.Value}: {FirstLine(test.Element("failure")?.Element("message"))}",
+        _ => $"SKIPPED {test.Attribute("name")!.Value}: {FirstLine(test.Element("reason"))}",
+    };
 
-    public override string ToString() => $"{Passed} passed, {Failed} failed, {Skipped} skipped";
+    private static string FirstLine(XElement? text) => (text?.Value ?? string.Empty).TrimStart().Split('\n')[0].TrimEnd();
 }
