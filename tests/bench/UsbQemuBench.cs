@@ -26,7 +26,7 @@ internal static class UsbQemuBench
 
         try
         {
-            return await MeasureAsync(folder);
+            return await MeasureAsync(folder, qemu);
         }
         finally
         {
@@ -53,13 +53,18 @@ internal static class UsbQemuBench
         }
     }
 
-    private static async Task<IReadOnlyList<Figure>> MeasureAsync(BenchFolder folder)
+    private static async Task<IReadOnlyList<Figure>> MeasureAsync(BenchFolder folder, Process qemu)
     {
         var store = new UsbWhitelistStore(new ConfigurationFolder(folder["config"]));
         await store.ChangeAsync("vm01", _ => [UsbRuleText.Parse("class=08")], default);
         await using UsbPolicy policy = await UsbPolicy.OpenAsync(store, default);
         while (!File.Exists(folder["b.qmp"]))
         {
+            if (qemu.HasExited)
+            {
+                throw new InvalidOperationException($"QEMU ended: {await qemu.StandardError.ReadToEndAsync()}");
+            }
+
             await Task.Delay(10);
         }
 

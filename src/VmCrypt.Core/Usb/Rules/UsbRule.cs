@@ -40,10 +40,6 @@ public sealed record UsbRule
     /// <summary>The rule is no longer in force from here on.</summary>
     public DateTimeOffset? ValidUntil { get; init; }
 
-    /// <summary>Everything of one product: <c>048d:1169</c>.</summary>
-    public static UsbRule ForDevice(UsbDeviceDescription device) =>
-        new() { Allow = true, VendorId = device.VendorId, ProductId = device.ProductId, Label = device.Product };
-
     public bool IsInForce(DateTimeOffset now) => !(now < ValidFrom) && !(now >= ValidUntil);
 
     /// <summary>The rule itself, once it is sound.</summary>
