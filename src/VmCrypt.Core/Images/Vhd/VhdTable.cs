@@ -101,6 +101,8 @@ internal sealed class VhdTable : BlockTable
 
     public override async ValueTask EmptyAsync(long block, BlockKind kind, CancellationToken cancellationToken)
     {
+        // A survey that came later would take the place for the end of the file, and growth would give it out beside Space.
+        await SurveyAsync(cancellationToken);
         uint old = await EntryAsync(block, cancellationToken);
         await SetAsync(block, VhdLimits.NoBlock, cancellationToken);
         if (old != VhdLimits.NoBlock)
@@ -173,7 +175,7 @@ internal sealed class VhdTable : BlockTable
         await File.ZeroAsync(place, BlockSize, ZeroFlags.None, cancellationToken);
     }
 
-    /// <summary>Finds the end of all that the file holds, once, by looking at every entry.</summary>
+    /// <summary>Finds the end of all that the file holds, once, by looking at every entry; before the first block loses its place.</summary>
     private async ValueTask SurveyAsync(CancellationToken cancellationToken)
     {
         if (_end >= 0)
