@@ -1,6 +1,5 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Crypto;
-using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Tests.Luks;
 using VmCrypt.Core.Tests.Support;
@@ -82,7 +81,7 @@ public sealed class HeaderCrashTests
         await ForEachCrashAsync(history, Seeds, async (left, device) =>
         {
             // Of LUKS2 one state or the other is whole at every moment.
-            Assert.True(version == "LUKS1" || await OpensAsync(left, PassphraseOf(1)));
+            Assert.True(version == "LUKS1" || await left.OpensAsync(PassphraseOf(1)));
             LuksHeaderMatch.Require(left, backup.Header, force: false);
             await LuksHeaderMatch.RequireSameKeyAsync(left, backup.Header, null, Sample.Token);
             await LuksHeaderRestore.WriteAsync(device, LuksPlacement.Attached, backup);
@@ -99,9 +98,9 @@ public sealed class HeaderCrashTests
         DiskHistory history = await DiskHistory.RecordAsync(
             new byte[disk.Length], device => LuksHeaderRestore.WriteAsync(device, LuksPlacement.Attached, backup).AsTask());
 
-        foreach (MemoryDevice left in Crashes(history, Seeds).Where(left => LuksHeader.Probe(left.ToArray()) is not null))
+        foreach (MemoryDevice left in history.Crashes(Seeds).Where(left => LuksHeader.Probe(left.ToArray()) is not null))
         {
-            Assert.True(await OpensAsync(await Sample.OpenAsync(left), PassphraseOf(0)));
+            Assert.True(await (await Sample.OpenAsync(left)).OpensAsync(PassphraseOf(0)));
         }
     }
 
@@ -124,7 +123,7 @@ public sealed class HeaderCrashTests
     private static async Task<List<T>> ForEachCrashAsync<T>(DiskHistory history, int seeds, Func<LuksHeader, MemoryDevice, Task<T>> check)
     {
         var results = new List<T>();
-        foreach (MemoryDevice left in Crashes(history, seeds))
+        foreach (MemoryDevice left in history.Crashes(seeds))
         {
             results.Add(await check(await Sample.OpenAsync(left), left));
         }
@@ -132,42 +131,17 @@ public sealed class HeaderCrashTests
         return results;
     }
 
-    private static IEnumerable<MemoryDevice> Crashes(DiskHistory history, int seeds)
-    {
-        for (int count = 0; count <= history.Count; count++)
-        {
-            yield return history.After(count);
-            for (int seed = 0; seed < seeds; seed++)
-            {
-                yield return history.AfterPowerCut(count, seed);
-            }
-        }
-    }
-
     // The slot that moves, and the last one of those that do not; trying all costs minutes.
     private static async Task<bool> OpensAllAsync(LuksHeader header, int[] slots)
     {
         foreach (int slot in slots.TakeLast(1).Prepend(0))
         {
-            if (!await OpensAsync(header, PassphraseOf(slot)))
+            if (!await header.OpensAsync(PassphraseOf(slot)))
             {
                 return false;
             }
         }
 
         return true;
-    }
-
-    private static async Task<bool> OpensAsync(LuksHeader header, string passphrase)
-    {
-        try
-        {
-            (await header.UnlockAsync(passphrase)).Key.Dispose();
-            return true;
-        }
-        catch (WrongKeyException)
-        {
-            return false;
-        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Tests.Luks;
@@ -42,6 +43,20 @@ internal static class Sample
     {
         using VolumeKey opened = (await header.UnlockAsync(passphrase)).Key;
         Assert.Equal(key.Span, opened.Span);
+    }
+
+    public static async Task<bool> OpensAsync(this LuksHeader header, string passphrase)
+    {
+        try
+        {
+            using VolumeKey key = (await header.UnlockAsync(passphrase)).Key;
+            return true;
+        }
+        catch (WrongKeyException error)
+        {
+            Assert.Equal(ErrorIds.WrongPassphrase, error.ErrorId);
+            return false;
+        }
     }
 
     public static async Task<int> AddAsync(this LuksHeader header, VolumeKey key, string passphrase, int? slot = null)

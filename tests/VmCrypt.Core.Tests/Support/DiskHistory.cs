@@ -55,6 +55,25 @@ internal sealed class DiskHistory(byte[] before, IReadOnlyList<Effect> effects, 
         return new MemoryDevice(disk);
     }
 
+    /// <summary>What every crash point leaves: killed, and after power cuts.</summary>
+    public IEnumerable<MemoryDevice> Crashes(int seeds) => Crashes(Enumerable.Range(0, Count + 1), seeds);
+
+    /// <summary>The same, where effects in between are all alike, such as passes that erase: only the first and the last points.</summary>
+    public IEnumerable<MemoryDevice> Crashes(int first, int last, int seeds) =>
+        Crashes(Enumerable.Range(0, Count + 1).Where(count => count <= first || count > Count - last), seeds);
+
+    private IEnumerable<MemoryDevice> Crashes(IEnumerable<int> counts, int seeds)
+    {
+        foreach (int count in counts)
+        {
+            yield return After(count);
+            for (int seed = 0; seed < seeds; seed++)
+            {
+                yield return AfterPowerCut(count, seed);
+            }
+        }
+    }
+
     private enum Fate
     {
         Kept,

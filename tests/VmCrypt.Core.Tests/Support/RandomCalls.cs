@@ -3,7 +3,11 @@ using VmCrypt.Core.Block;
 namespace VmCrypt.Core.Tests.Support;
 
 /// <summary>Random calls to a device and, side by side, to a plain array that says what must come of them.</summary>
-internal sealed class RandomCalls(IBlockDevice device, byte[] content, int seed)
+/// <param name="device">Holds <paramref name="content"/> now.</param>
+/// <param name="content">Copied.</param>
+/// <param name="seed">Of the choices.</param>
+/// <param name="largest">Bytes of the rare large call; several of the format's blocks.</param>
+internal sealed class RandomCalls(IBlockDevice device, byte[] content, int seed, int largest = 200_000)
 {
     private readonly Random _random = new(seed);
     private byte[] _model = [.. content];
@@ -51,7 +55,7 @@ internal sealed class RandomCalls(IBlockDevice device, byte[] content, int seed)
     private (int Offset, int Count) Range()
     {
         int offset = Align(_random.Next(_model.Length));
-        int most = _random.Next(4) == 0 ? 200_000 : 6000;
+        int most = _random.Next(4) == 0 ? largest : 6000;
         return (offset, Align(Math.Min(_random.Next(most), _model.Length - offset)));
     }
 

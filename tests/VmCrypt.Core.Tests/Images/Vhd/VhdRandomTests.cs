@@ -1,6 +1,7 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Vhd;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Images.Vhd;
 
@@ -37,47 +38,14 @@ public sealed class VhdRandomTests
         {
             await using (IVirtualDisk image = await VhdSample.OpenAsync(file, VhdSample.Writable, parent))
             {
-                for (int call = 0; call < Calls; call++)
-                {
-                    model = await StepAsync(image, model, random);
-                }
-
+                var calls = new RandomCalls(image, model, random.Next(), largest: 4 * VhdSample.Block);
+                await calls.RunAsync(Calls, VhdSample.Token);
+                model = calls.Expected;
                 Assert.Equal(model, await VhdSample.ReadAllAsync(image));
             }
 
             await using IVirtualDisk reopened = await VhdSample.OpenAsync(file, parent: parent);
             Assert.Equal(model, await VhdSample.ReadAllAsync(reopened));
-        }
-    }
-
-    private static async Task<byte[]> StepAsync(IVirtualDisk image, byte[] model, Random random)
-    {
-        int alignment = Math.Max(512, image.Traits.RequiredAlignment);
-        int offset = random.Next(model.Length) & -alignment;
-        int most = random.Next(3) switch { 0 => 4 * VhdSample.Block, 1 => 300_000, _ => 9000 };
-        int count = Math.Max(alignment, Math.Min(random.Next(most), model.Length - offset) & -alignment);
-        switch (random.Next(12))
-        {
-            case < 5:
-                random.NextBytes(model.AsSpan(offset, count));
-                await image.WriteAsync(offset, model.AsMemory(offset, count), VhdSample.Token);
-                return model;
-            case < 8:
-                model.AsSpan(offset, count).Clear();
-                await image.ZeroAsync(offset, count, (ZeroFlags)random.Next(2), VhdSample.Token);
-                return model;
-            case < 10:
-                await image.TrimAsync(offset, count, VhdSample.Token);
-                await image.ReadAsync(offset, model.AsMemory(offset, count), VhdSample.Token);
-                return model;
-            case < 11:
-                await image.FlushAsync(VhdSample.Token);
-                return model;
-            default:
-                int length = Math.Max(65536, random.Next(DiskBytes * 2) & -4096);
-                await image.SetLengthAsync(length, VhdSample.Token);
-                Array.Resize(ref model, length);
-                return model;
         }
     }
 }

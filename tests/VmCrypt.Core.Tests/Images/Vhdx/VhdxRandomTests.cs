@@ -1,6 +1,7 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Vhdx;
+using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Images.Vhdx;
 
@@ -39,48 +40,15 @@ public sealed class VhdxRandomTests
         {
             await using (VhdxImage image = await VhdxSample.OpenAsync(file, VhdxSample.Writable, parent))
             {
-                for (int call = 0; call < Calls; call++)
-                {
-                    model = await StepAsync(image, model, random);
-                }
-
+                var calls = new RandomCalls(image, model, random.Next(), largest: 4 * VhdxSample.Block);
+                await calls.RunAsync(Calls, VhdxSample.Token);
+                model = calls.Expected;
                 Assert.Equal(model, await VhdxSample.ReadAllAsync(image));
             }
 
             await using VhdxImage reopened = await VhdxSample.OpenAsync(file, parent: parent);
             Assert.False(reopened.Facts.IsLogPending);
             Assert.Equal(model, await VhdxSample.ReadAllAsync(reopened));
-        }
-    }
-
-    private static async Task<byte[]> StepAsync(VhdxImage image, byte[] model, Random random)
-    {
-        int alignment = Math.Max(512, image.Traits.RequiredAlignment);
-        int offset = random.Next(model.Length) & -alignment;
-        int most = random.Next(3) switch { 0 => 4 * VhdxSample.Block, 1 => 300_000, _ => 9000 };
-        int count = Math.Max(alignment, Math.Min(random.Next(most), model.Length - offset) & -alignment);
-        switch (random.Next(12))
-        {
-            case < 5:
-                random.NextBytes(model.AsSpan(offset, count));
-                await image.WriteAsync(offset, model.AsMemory(offset, count), VhdxSample.Token);
-                return model;
-            case < 8:
-                model.AsSpan(offset, count).Clear();
-                await image.ZeroAsync(offset, count, (ZeroFlags)random.Next(2), VhdxSample.Token);
-                return model;
-            case < 10:
-                await image.TrimAsync(offset, count, VhdxSample.Token);
-                await image.ReadAsync(offset, model.AsMemory(offset, count), VhdxSample.Token);
-                return model;
-            case < 11:
-                await image.FlushAsync(VhdxSample.Token);
-                return model;
-            default:
-                int length = Math.Max(65536, random.Next(DiskBytes * 2) & -4096);
-                await image.SetLengthAsync(length, VhdxSample.Token);
-                Array.Resize(ref model, length);
-                return model;
         }
     }
 }
