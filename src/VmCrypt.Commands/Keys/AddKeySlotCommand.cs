@@ -66,7 +66,11 @@ public sealed class AddKeySlotCommand : KeySlotCmdlet
     {
         using DiskKeys current = KeysFor(location);
         NewKeySlot added = NewSlot(Slot);
-        return Run(token => KeySlots.AddAsync(location, OpenOptions, current, added, token));
+        DiskOpenOptions options = OpenOptions;
+        return Change(
+            location,
+            token => KeySlots.AddAsync(location, options, current, added, token),
+            (slots, disk, token) => slots.AddAsync(disk, current, added, token)).Change;
     }
 
     private KeySlotChange AddUnbound(DiskLocation location)

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Machines;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Keys;
@@ -12,12 +13,40 @@ public abstract class KeySlotCmdlet : RekeyCmdlet, IDynamicParameters
     [Parameter]
     public KeySlotPriority? Priority { get; set; }
 
+    /// <summary>The libvirt domain that may have the image open; its QEMU then changes the slot.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ValidateNotNullOrEmpty]
+    public string? VmName { get; set; }
+
+    /// <summary>Null or empty for this host's libvirt.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    public string? ConnectUri { get; set; }
+
+    /// <summary>The QMP socket of the QEMU that has the image open: unix:PATH or tcp:HOST:PORT.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? QmpSocket { get; set; }
+
+    /// <summary>QEMU's name of the disk; null finds it by its file.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? NodeName { get; set; }
+
     /// <summary>What the slot is to cost.</summary>
     private protected KdfParameters Kdf { get; } = new();
 
     public object GetDynamicParameters() => Kdf;
 
     private protected NewKeySlot NewSlot(int? slot) => new(RequireNewSecret(), Kdf.Cost, slot, Priority);
+
+    /// <summary>Changes the slots of an image, by the QEMU that has it open if one has.</summary>
+    private protected (KeySlotChange Change, bool Ran) Change(
+        DiskLocation location, Func<CancellationToken, ValueTask<KeySlotChange>> offline, Func<RunningKeySlots, RunningDisk, CancellationToken, ValueTask<KeySlotChange>> online)
+    {
+        var vm = new RunningVm(VmName, ConnectUri, QmpSocket);
+        var disk = new RunningDisk(location, OpenOptions, NodeName);
+        return Run(token => vm.ChangeAsync(() => offline(token), slots => online(slots, disk, token), token));
+    }
 
     /// <summary>Emits a slot that was just made, and says what else the passphrase opens.</summary>
     private protected void WriteChange(DiskLocation location, KeySlotChange change)

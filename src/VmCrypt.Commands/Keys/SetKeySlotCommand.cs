@@ -38,15 +38,24 @@ public sealed class SetKeySlotCommand : KeySlotCmdlet
         string action = SetsPriorityOnly ? $"Set the priority of {which}" : KeepPassphrase ? $"Derive the key of {which} anew" : $"Replace the passphrase of {which}";
         if (Shell.ShouldProcess(location.Text, action))
         {
-            WriteChange(location, SetsPriorityOnly ? SetPriority(location) : KeepPassphrase ? Renew(location) : Change(location));
+            WriteChange(location, SetsPriorityOnly ? SetPriority(location) : KeepPassphrase ? Renew(location) : Replace(location));
         }
     }
 
-    private KeySlotChange Change(DiskLocation location)
+    private KeySlotChange Replace(DiskLocation location)
     {
         using DiskKeys current = KeysFor(location, Slot);
         NewKeySlot replacement = NewSlot(slot: null);
-        KeySlotChange change = Run(token => KeyRotation.ChangeAsync(location, OpenOptions, current, replacement, token));
+        DiskOpenOptions options = OpenOptions;
+        (KeySlotChange change, bool ran) = Change(
+            location,
+            token => KeyRotation.ChangeAsync(location, options, current, replacement, token),
+            (slots, disk, token) => slots.ChangeAsync(disk, current, replacement, token));
+        if (ran && VmName is not null)
+        {
+            Shell.WriteWarning($"A secret that libvirt has for {location} keeps the old passphrase, and {VmName} will not start with it: give it the new one with Register-LibvirtSecret -Force.");
+        }
+
         if (change.WasBegun)
         {
             Shell.WriteWarning($"The new passphrase opened key slot {change.Slot} of {location} already, so only the old one was destroyed.");

@@ -26,6 +26,12 @@ public static partial class ErrorIds
     /// <summary>An id, path, name or number of an object or node is of a form that QEMU refuses.</summary>
     public const string QemuOptionInvalid = nameof(QemuOptionInvalid);
 
+    /// <summary>The running QEMU has no such disk open, or not as LUKS.</summary>
+    public const string QemuNodeMissing = nameof(QemuNodeMissing);
+
+    /// <summary>The running QEMU has the image open more than once.</summary>
+    public const string QemuNodeAmbiguous = nameof(QemuNodeAmbiguous);
+
     /// <summary>The master secret is not 32 bytes.</summary>
     public const string MasterSecretInvalid = nameof(MasterSecretInvalid);
 

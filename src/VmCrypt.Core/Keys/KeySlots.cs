@@ -21,10 +21,11 @@ public static class KeySlots
     }
 
     /// <summary>Whether the keys open the image; of a slot that is named and holds a key of its own, whether they open that.</summary>
+    /// <remarks>An image that a VM has open is read in spite of its locks: nobody but its QEMU changes the header.</remarks>
     public static async ValueTask<KeyTrial> TryAsync(
         DiskLocation location, DiskOpenOptions options, DiskKeys keys, CancellationToken cancellationToken)
     {
-        await using KeySlotSession session = await KeySlotSession.OpenAsync(location, options, writable: false, cancellationToken);
+        await using KeySlotSession session = await OpenSharedAsync(location, options, cancellationToken);
         try
         {
             StoredKey read = await session.ReadAsync(keys, cancellationToken);
@@ -98,6 +99,18 @@ public static class KeySlots
         int doomed = slot ?? await SlotOfAsync(session, keys!, cancellationToken);
         await session.Header.RemoveSlotAsync(doomed, force, cancellationToken);
         return doomed;
+    }
+
+    private static async ValueTask<KeySlotSession> OpenSharedAsync(DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await KeySlotSession.OpenAsync(location, options, writable: false, cancellationToken);
+        }
+        catch (DeviceBusyException busy) when (busy.ErrorId == ErrorIds.ImageInUse && !options.ForceShare)
+        {
+            return await KeySlotSession.OpenAsync(location, options with { ForceShare = true }, writable: false, cancellationToken);
+        }
     }
 
     private static async ValueTask<int> SlotOfAsync(KeySlotSession session, DiskKeys keys, CancellationToken cancellationToken)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -14,24 +13,11 @@ namespace VmCrypt.Interop.Tests.Qemu;
 /// <summary>Objects, secrets and block nodes as a real QEMU takes them: on its command line and over QMP.</summary>
 public sealed class QemuObjectTests : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
-
     private readonly Scratch _scratch = new();
-    private readonly List<Process> _started = [];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public void Dispose()
-    {
-        foreach (Process qemu in _started)
-        {
-            qemu.Kill();
-            qemu.WaitForExit();
-            qemu.Dispose();
-        }
-
-        _scratch.Dispose();
-    }
+    public void Dispose() => _scratch.Dispose();
 
     private QemuObject[] Objects()
     {
@@ -51,8 +37,8 @@ public sealed class QemuObjectTests : IDisposable
     [Fact]
     public async Task QEMU_takes_the_objects_over_QMP_and_says_the_same()
     {
-        Start();
-        await using QmpClient monitor = await ConnectAsync();
+        using RunningQemu qemu = Start();
+        await using QmpClient monitor = await qemu.ConnectAsync();
 
         foreach (QemuObject made in Objects())
         {
@@ -66,8 +52,8 @@ public sealed class QemuObjectTests : IDisposable
     [Fact]
     public async Task QEMU_takes_the_objects_on_its_command_line()
     {
-        Start([.. Objects().SelectMany(made => new[] { "-object", made.Argument })]);
-        await using QmpClient monitor = await ConnectAsync();
+        using RunningQemu qemu = Start([.. Objects().SelectMany(made => new[] { "-object", made.Argument })]);
+        await using QmpClient monitor = await qemu.ConnectAsync();
 
         Assert.Equal("CN=a,O=b, c", await PropertyAsync(monitor, "simple", "identity"));
     }
@@ -75,8 +61,8 @@ public sealed class QemuObjectTests : IDisposable
     [Fact]
     public async Task QEMU_finds_only_the_missing_chardev_wrong_with_a_cryptodev()
     {
-        Start();
-        await using QmpClient monitor = await ConnectAsync();
+        using RunningQemu qemu = Start();
+        await using QmpClient monitor = await qemu.ConnectAsync();
         var refusal = await Assert.ThrowsAsync<MissingException>(() => monitor.ExecuteAsync("object-add", QemuObjects.CryptodevVhostUser("c", "nowhere", 1).ToQmp(), Token));
         Assert.Contains("nowhere", refusal.Message, StringComparison.Ordinal);
     }
@@ -117,8 +103,8 @@ public sealed class QemuObjectTests : IDisposable
         Tools.Run("qemu-img", "convert", "--object", masterObject.Argument, "--object", secret.Argument, "--image-opts", options, "-O", "raw", raw);
         Assert.Equal(content, File.ReadAllBytes(raw));
 
-        Start();
-        await using QmpClient monitor = await ConnectAsync();
+        using RunningQemu qemu = Start();
+        await using QmpClient monitor = await qemu.ConnectAsync();
         await monitor.ExecuteAsync("object-add", masterObject.ToQmp(), Token);
         await monitor.ExecuteAsync("object-add", secret.ToQmp(), Token);
         await monitor.ExecuteAsync("blockdev-add", (JsonObject)JsonNode.Parse(node.Json)!, Token);
@@ -157,28 +143,7 @@ public sealed class QemuObjectTests : IDisposable
         return path;
     }
 
-    private void Start(params string[] arguments)
-    {
-        Tools.Require("qemu-system-x86_64");
-        string[] machine = ["-machine", "none", "-accel", "tcg", "-nodefaults", "-display", "none", "-qmp", $"unix:{_scratch["qmp"]},server=on,wait=off"];
-        _started.Add(Process.Start(new ProcessStartInfo("qemu-system-x86_64", [.. machine, .. arguments]) { UseShellExecute = false })!);
-    }
-
-    private async Task<QmpClient> ConnectAsync()
-    {
-        var clock = Stopwatch.StartNew();
-        while (true)
-        {
-            try
-            {
-                return await QmpClient.ConnectAsync(StreamEndpoint.Parse($"unix:{_scratch["qmp"]}"), s_patience, Token);
-            }
-            catch (DeviceFaultException fault) when (fault.ErrorId == ErrorIds.MonitorUnreachable && clock.Elapsed < s_patience && !_started[^1].HasExited)
-            {
-                await Task.Delay(50, Token);
-            }
-        }
-    }
+    private RunningQemu Start(params string[] arguments) => RunningQemu.Start(_scratch, arguments);
 
     private static async Task<string> PropertyAsync(QmpClient monitor, string id, string property) =>
         (await monitor.ExecuteAsync("qom-get", new JsonObject { ["path"] = $"/objects/{id}", ["property"] = property }, Token)).ToString();
