@@ -11,9 +11,6 @@ public sealed class LibvirtVms(string connectUri)
     private readonly Virsh _virsh = new(connectUri);
     private readonly LibvirtSecrets _secrets = new(connectUri);
 
-    // qemu+ssh://host/system has a host, qemu:///system and qemu+unix:///system have none; then our files are its files.
-    private bool IsLocal => Uri.TryCreate(connectUri, UriKind.Absolute, out Uri? uri) && uri.Host.Length == 0;
-
     /// <summary>The names of all domains, running or not.</summary>
     public async Task<IReadOnlyList<string>> NamesAsync(CancellationToken cancellationToken) =>
         (await _virsh.RunAsync(cancellationToken, "list", "--all", "--name")).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
@@ -122,7 +119,7 @@ public sealed class LibvirtVms(string connectUri)
             Definition = disk,
             ConnectUri = connectUri,
         };
-        if (!IsLocal || disk.Image.Source is not (FileSource or BlockSource))
+        if (!_virsh.IsLocal || disk.Image.Source is not (FileSource or BlockSource))
         {
             return found;
         }

@@ -1,4 +1,3 @@
-using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
@@ -45,9 +44,10 @@ public sealed class RunningKeySlots : IAsyncDisposable
     /// <exception cref="MissingException"><see cref="ErrorIds.VmMissing"/>.</exception>
     public static async ValueTask<RunningKeySlots> OfDomainAsync(string connectUri, string vm, CancellationToken cancellationToken)
     {
-        string number = (await new Virsh(connectUri).RunAsync(cancellationToken, "domid", vm)).Trim();
+        var virsh = new Virsh(connectUri);
+        string number = (await virsh.RunAsync(cancellationToken, "domid", vm)).Trim();
         var host = new LibvirtHost(connectUri, s_patience);
-        return new RunningKeySlots(host.Open(vm), host, LibvirtMasterKey.Find(number));
+        return new RunningKeySlots(host.Open(vm), host, virsh.IsLocal ? LibvirtMasterKey.Find(number) : null);
     }
 
     internal static RunningKeySlots Over(IQemuMonitor monitor, Action<RunningStep>? after = null) =>

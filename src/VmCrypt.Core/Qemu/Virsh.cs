@@ -15,6 +15,9 @@ internal sealed class Virsh(string connection)
 
     public string Connection => connection;
 
+    /// <summary>Its files are ours: qemu:///system and qemu+unix:///system have no host, qemu+ssh://host/system has one.</summary>
+    public bool IsLocal => Uri.TryCreate(connection, UriKind.Absolute, out Uri? uri) && uri.Host.Length == 0;
+
     /// <summary>Runs a command and returns what it printed.</summary>
     /// <param name="input">What virsh reads as the file <see cref="Input"/>; borrowed.</param>
     /// <exception cref="MissingException"><see cref="ErrorIds.MonitorUnreachable"/>: no virsh. <see cref="ErrorIds.VmMissing"/>, <see cref="ErrorIds.LibvirtSecretMissing"/>.</exception>
