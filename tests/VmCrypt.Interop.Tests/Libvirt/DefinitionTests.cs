@@ -6,7 +6,7 @@ using VmCrypt.Core.Tests.Libvirt;
 namespace VmCrypt.Interop.Tests.Libvirt;
 
 /// <summary>Disks, volumes and pools against libvirt's own schema, and what libvirt makes of them.</summary>
-public sealed class DefinitionTests(Libvirtd libvirt) : IClassFixture<Libvirtd>, IDisposable
+public sealed class DefinitionTests(Libvirtd libvirt) : IDisposable
 {
     private readonly Scratch _scratch = new();
     private readonly string _name = $"vmcrypt-{Guid.NewGuid():N}";

@@ -1,22 +1,35 @@
+using VmCrypt.Interop.Tests.Libvirt;
+
+[assembly: AssemblyFixture(typeof(Libvirtd))]
+
 namespace VmCrypt.Interop.Tests.Libvirt;
 
-/// <summary>A libvirt daemon to talk to: the host's own, or one that runs for these tests.</summary>
+/// <summary>A libvirt daemon to talk to: the host's own, or one that runs until the last of all tests, which share it.</summary>
 public sealed class Libvirtd : IDisposable
 {
     internal const string Connection = "qemu:///system";
 
     private readonly List<string> _pidFiles = [];
+    private readonly Lock _starting = new();
 
     /// <summary>Runs virsh against it, or skips the test where there is no daemon and none can be started.</summary>
     internal string Virsh(params string[] arguments)
     {
-        Tools.Require("virsh");
-        if (!Answers())
-        {
-            Start();
-        }
-
+        Require();
         return Tools.Run("virsh", ["-q", "-c", Connection, .. arguments]);
+    }
+
+    /// <summary>Skips the test where there is no daemon and none can be started.</summary>
+    internal void Require()
+    {
+        Tools.Require("virsh");
+        lock (_starting)
+        {
+            if (!Answers())
+            {
+                Start();
+            }
+        }
     }
 
     public void Dispose()

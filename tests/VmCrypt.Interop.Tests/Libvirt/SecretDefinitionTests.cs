@@ -3,7 +3,7 @@ using VmCrypt.Core.Libvirt;
 
 namespace VmCrypt.Interop.Tests.Libvirt;
 
-public sealed class SecretDefinitionTests(Libvirtd libvirt) : IClassFixture<Libvirtd>, IDisposable
+public sealed class SecretDefinitionTests(Libvirtd libvirt) : IDisposable
 {
     private readonly Scratch _scratch = new();
 

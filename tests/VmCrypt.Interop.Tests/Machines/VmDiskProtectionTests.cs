@@ -12,7 +12,7 @@ using VmCrypt.Interop.Tests.Libvirt;
 namespace VmCrypt.Interop.Tests.Machines;
 
 /// <summary>The disk of a real domain is encrypted, stopped after each step, gone on with and taken back; QEMU opens it after each.</summary>
-public sealed class VmDiskProtectionTests : IClassFixture<Libvirtd>, IDisposable
+public sealed class VmDiskProtectionTests : IDisposable
 {
     private const string Target = "vda";
     private static readonly byte[] s_content = RandomNumberGenerator.GetBytes(3 * 1024 * 1024);

@@ -1,39 +1,37 @@
 using System.Text;
 using VmCrypt.Core.Usb.Guard;
+using VmCrypt.Interop.Tests.Libvirt;
 
 namespace VmCrypt.Interop.Tests.Usb;
 
 /// <summary>A domain whose monitor libvirt keeps to itself, guarded through libvirt.</summary>
-public sealed class LibvirtGuardTests : IDisposable
+public sealed class LibvirtGuardTests(Libvirtd libvirt) : IDisposable
 {
-    private const string Connection = "qemu:///system";
-
     private readonly Scratch _scratch = new();
     private readonly string _domain = $"vmcrypt-usb-{Guid.NewGuid().ToString("N")[..8]}";
 
     public void Dispose()
     {
-        Tools.TryRun("virsh", "-c", Connection, "destroy", _domain);
+        Tools.TryRun("virsh", "-c", Libvirtd.Connection, "destroy", _domain);
         _scratch.Dispose();
     }
 
     [Fact]
     public async Task A_channel_gets_the_lists_filter_in_place_of_the_redirfilter_and_libvirt_stays_in_step()
     {
-        (int exitCode, _, string error) = Tools.TryRun("virsh", "-c", Connection, "list");
-        Assert.SkipUnless(exitCode == 0, $"libvirt does not answer: {error}");
+        libvirt.Require();
         await using UsbLab lab = await UsbLab.OpenAsync();
-        Tools.Run("virsh", "-c", Connection, "create", DomainFile());
-        await using UsbGuard guard = lab.StartGuard(Connection, _domain);
+        libvirt.Virsh("create", DomainFile());
+        await using UsbGuard guard = lab.StartGuard(Libvirtd.Connection, _domain);
 
         await lab.EventuallyAsync(() => Channel(guard)?.Filter == "-1:-1:-1:-1:0", "the filter that allows nothing");
         Assert.StartsWith("vmcrypt-", Channel(guard)!.Id, StringComparison.Ordinal);
-        Assert.DoesNotContain("redirdev", Tools.Run("virsh", "-c", Connection, "dumpxml", _domain), StringComparison.Ordinal);
+        Assert.DoesNotContain("redirdev", libvirt.Virsh("dumpxml", _domain), StringComparison.Ordinal);
 
         await lab.Store.ChangeAsync(_domain, _ => [Core.Usb.Rules.UsbRuleText.Parse(UsbLab.Stick)], TestContext.Current.CancellationToken);
 
         await lab.EventuallyAsync(() => Channel(guard)?.Filter == "-1:0x048d:0x1169:-1:1|-1:-1:-1:-1:0", "the list's filter");
-        Assert.Contains("running", Tools.Run("virsh", "-c", Connection, "domstate", _domain), StringComparison.Ordinal);
+        Assert.Contains("running", libvirt.Virsh("domstate", _domain), StringComparison.Ordinal);
     }
 
     private QemuUsbDevice? Channel(UsbGuard guard) =>

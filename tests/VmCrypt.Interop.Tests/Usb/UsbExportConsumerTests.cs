@@ -2,11 +2,12 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using VmCrypt.Core.Usb.Languages;
 using VmCrypt.Core.Usb.Rules;
+using VmCrypt.Interop.Tests.Libvirt;
 
 namespace VmCrypt.Interop.Tests.Usb;
 
 /// <summary>What we export, read by those it is for.</summary>
-public sealed partial class UsbExportConsumerTests : IDisposable
+public sealed partial class UsbExportConsumerTests(Libvirtd libvirt) : IDisposable
 {
     private readonly Scratch _scratch = new();
 
@@ -31,8 +32,7 @@ public sealed partial class UsbExportConsumerTests : IDisposable
         string domain = Domain(_list);
 
         Tools.Run("virt-xml-validate", domain, "domain");
-        (int exitCode, string command, string error) = Tools.TryRun("virsh", "-c", "qemu:///system", "domxml-to-native", "qemu-argv", domain);
-        Assert.SkipUnless(exitCode == 0, $"libvirt does not answer: {error}");
+        string command = libvirt.Virsh("domxml-to-native", "qemu-argv", domain);
 
         string theirs = FilterProperty().Match(command).Groups[1].Value;
         Assert.Equal(
@@ -45,8 +45,7 @@ public sealed partial class UsbExportConsumerTests : IDisposable
     {
         const string Rules = "<usbdev class='010' version='2.5' allow='yes'/><usbdev vendor='017' product='0x10' version='10.02' allow='no'/>";
         string domain = Domain(XElement.Parse($"<redirfilter>{Rules}</redirfilter>"));
-        (int exitCode, string command, string error) = Tools.TryRun("virsh", "-c", "qemu:///system", "domxml-to-native", "qemu-argv", domain);
-        Assert.SkipUnless(exitCode == 0, $"libvirt does not answer: {error}");
+        string command = libvirt.Virsh("domxml-to-native", "qemu-argv", domain);
 
         Assert.Equal(
             UsbLanguages.Parse(FilterProperty().Match(command).Groups[1].Value).Rules.Select(rule => rule.ToString()),
