@@ -65,7 +65,7 @@ public abstract class DiskXmlCmdlet : ImageCmdlet
     /// <summary>The disk of one image.</summary>
     private protected DiskDefinition DiskOf(DiskLocation location)
     {
-        DiskOpenOptions options = OpenOptions with { References = References.With(AllowedFolder, Shell) };
+        DiskOpenOptions options = OpenOptions.OfExport(Uri) with { References = References.With(AllowedFolder, Shell) };
         ImageDescription image = Run(token => ImageInspector.DescribeAsync(location, options, token));
         var secrets = new Queue<Guid>(SecretUuid);
         return DiskOf(image.ToDisk(link => secrets.TryDequeue(out Guid uuid) ? SecretReference.To(uuid) : SecretReference.To(link.Path)));

@@ -73,7 +73,7 @@ public sealed class NewQemuBlockdevCommand : ImageCmdlet
 
     private protected override void ProcessImage(DiskLocation location)
     {
-        DiskOpenOptions options = OpenOptions with { References = References.With(AllowedFolder, Shell) };
+        DiskOpenOptions options = OpenOptions.OfExport(Uri) with { References = References.With(AllowedFolder, Shell) };
         ImageDescription image = Run(token => ImageInspector.DescribeAsync(location, options, token));
         int used = 0;
         Shell.WriteObject(QemuBlockdev.Of(NodeName, image, Options, encrypted => SecretId.Length > 0
