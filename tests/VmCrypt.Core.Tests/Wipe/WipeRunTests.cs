@@ -103,23 +103,22 @@ public sealed class WipeRunTests
     [Fact]
     public async Task A_stop_saves_what_was_done()
     {
-        // More chunks than the workers can have in hand.
-        const int length = 16 << 20;
+        // More chunks than the workers can have in hand, and slow enough that none of them does all while another sleeps.
+        const int length = 64 << 20;
         using PassSequence passes = MemoryMedium.Sequence("Random");
         using var stop = new CancellationTokenSource();
-        int writes = 0;
         var medium = new MemoryMedium(MemoryMedium.Garbage(length))
         {
-            Writing = _ =>
+            Writing = part =>
             {
-                if (++writes == 3)
+                if (part.Offset == 0)
                 {
                     stop.Cancel();
                 }
             },
         };
 
-        WipeRun run = medium.Run(passes, new RunOptions { SaveEvery = TimeSpan.FromHours(1) });
+        WipeRun run = medium.Run(passes, new RunOptions { SaveEvery = TimeSpan.FromHours(1), BytesPerSecond = length });
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.RunAsync(null, stop.Token));
 
         long position = medium.Saved.Position;
