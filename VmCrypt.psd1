@@ -26,6 +26,7 @@
     'Get-KeySlot'
     'Get-KeyToken'
     'Get-LibvirtSecret'
+    'Get-OvirtImage'
     'Get-UsbDevice'
     'Get-UsbGuard'
     'Get-UsbRedirProxy'

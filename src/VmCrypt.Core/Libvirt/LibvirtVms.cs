@@ -126,26 +126,12 @@ public sealed class LibvirtVms(string connectUri)
 
         try
         {
-            return found with { Image = await InspectAsync(DiskLocation.Parse(path!), disk.Image.Format, cancellationToken) };
+            return found with { Image = await ImageInspector.DescribeAsync(
+                DiskLocation.Parse(path!), disk.Image.Format == "raw" ? ImageFormat.Raw : null, ReferencePolicy.Default, cancellationToken) };
         }
         catch (VmCryptException trouble)
         {
             return found with { Trouble = trouble };
         }
-    }
-
-    // A guest owns the start of its raw disk: a header there may show that the <encryption> is missing, and makes nothing else of it.
-    private static async ValueTask<ImageDescription> InspectAsync(DiskLocation location, string? format, CancellationToken cancellationToken)
-    {
-        if (format != "raw")
-        {
-            return await ImageInspector.DescribeAsync(location, DiskOpenOptions.Default, cancellationToken);
-        }
-
-        var probe = new DiskOpenOptions { References = new ReferencePolicy(ReferenceMode.Never) };
-        ImageDescription image = await ImageInspector.DescribeAsync(location, probe, cancellationToken);
-        return image.Format is ImageFormat.Raw or ImageFormat.Luks
-            ? image
-            : await ImageInspector.DescribeAsync(location, probe with { Format = ImageFormat.Raw }, cancellationToken);
     }
 }

@@ -29,6 +29,24 @@ public static class ImageInspector
         }
     }
 
+    /// <summary>Describes an image whose format somebody else has declared: a VM's definition, a storage domain.</summary>
+    /// <param name="format">Null where nobody has. Of a raw disk its guest owns the first bytes: LUKS there is shown, since a declaration has
+    /// no word for it, and no other header means anything.</param>
+    public static async ValueTask<ImageDescription> DescribeAsync(
+        DiskLocation location, ImageFormat? format, ReferencePolicy references, CancellationToken cancellationToken)
+    {
+        if (format != ImageFormat.Raw)
+        {
+            return await DescribeAsync(location, new DiskOpenOptions { Format = format, References = references }, cancellationToken);
+        }
+
+        var probe = new DiskOpenOptions { References = new ReferencePolicy(ReferenceMode.Never) };
+        ImageDescription image = await DescribeAsync(location, probe, cancellationToken);
+        return image.Format is ImageFormat.Raw or ImageFormat.Luks
+            ? image
+            : await DescribeAsync(location, probe with { Format = ImageFormat.Raw }, cancellationToken);
+    }
+
     private static async ValueTask<ImageDescription> OpenAndDescribeAsync(
         DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
     {
