@@ -12,6 +12,7 @@
   FormatsToProcess     = @('VmCrypt.Format.ps1xml')
   FunctionsToExport    = @()
   CmdletsToExport      = @(
+    'Add-DiskKeyProtector'
     'Add-KeySlot'
     'Add-KeyToken'
     'Add-RecoveryKey'
@@ -22,6 +23,8 @@
     'ConvertTo-Luks2'
     'Export-UsbWhitelist'
     'Export-VolumeKey'
+    'Get-DiskKey'
+    'Get-DiskKeyStore'
     'Get-EncryptedImage'
     'Get-KeySlot'
     'Get-KeyToken'
@@ -37,6 +40,7 @@
     'Import-UsbWhitelist'
     'Invoke-SecureWipe'
     'Lock-Image'
+    'New-DiskKeyStore'
     'New-EncryptedImage'
     'New-LibvirtDiskXml'
     'New-LibvirtPoolXml'
@@ -48,7 +52,9 @@
     'New-WipeCertificate'
     'Protect-QemuSecret'
     'Protect-VmDisk'
+    'Register-DiskKey'
     'Register-LibvirtSecret'
+    'Remove-DiskKeyProtector'
     'Remove-KeySlot'
     'Remove-KeyToken'
     'Remove-LuksHeader'
@@ -66,12 +72,15 @@
     'Stop-UsbGuard'
     'Stop-UsbRedirProxy'
     'Test-AuditLog'
+    'Test-DiskKey'
+    'Test-DiskKeyStore'
     'Test-KeySlot'
     'Test-UsbDevice'
     'Test-WipeCertificate'
     'Unlock-Image'
     'Unprotect-QemuSecret'
     'Unprotect-VmDisk'
+    'Unregister-DiskKey'
     'Unregister-LibvirtSecret'
   )
   VariablesToExport    = @()

@@ -34,5 +34,6 @@ internal static class FuzzTargets
         new StoresTarget(),
         new AuditLogTarget(),
         new WipeJournalTarget(),
+        new KeyStoreTarget(),
     ];
 }

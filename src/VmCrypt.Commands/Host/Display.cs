@@ -1,4 +1,6 @@
+using System.Globalization;
 using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Keys.Store.Protectors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
@@ -12,6 +14,11 @@ public static class Display
     public static string? Bits(long? bits) => bits is null ? null : $"{bits} bits";
 
     public static string? Memory(long kibibytes) => kibibytes > 0 ? ByteSize.Format(kibibytes * 1024) : null;
+
+    /// <summary>A moment to the minute, in local time.</summary>
+    public static string? Day(DateTimeOffset? moment) => moment?.LocalDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture);
+
+    public static string Kinds(KeyProtectorFacts[] protectors) => string.Join(", ", protectors.Select(protector => protector.Kind));
 
     public static string Numbers(int[] numbers) => string.Join(", ", numbers);
 

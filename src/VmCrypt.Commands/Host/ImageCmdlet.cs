@@ -31,23 +31,32 @@ public abstract class ImageCmdlet : VmCryptCmdlet
     private protected DiskOpenOptions OpenOptions => new()
     {
         Format = Format,
-        HeaderPath = string.IsNullOrEmpty(DetachedHeader) ? null : Shell.ResolveNewPath(DetachedHeader),
+        HeaderPath = HeaderPath,
     };
+
+    /// <summary>The detached header of the image at hand.</summary>
+    private protected virtual string? HeaderPath => string.IsNullOrEmpty(DetachedHeader) ? null : Shell.ResolveNewPath(DetachedHeader);
+
+    /// <summary>What the parameters name, each to be resolved to images.</summary>
+    private protected virtual string[] Given => Shell.ParameterSet == LiteralPathSet ? LiteralPath : Path;
 
     private protected abstract void ProcessImage(DiskLocation location);
 
     /// <summary>What one given path stands for; a command that makes images has no wildcards to match.</summary>
     private protected virtual IReadOnlyList<string> Resolve(string path) => Shell.ResolvePaths(path, literal: Shell.ParameterSet == LiteralPathSet);
 
+    /// <summary>Works on one image.</summary>
+    private protected virtual void Take(string found) => ProcessImage(DiskLocation.Parse(found));
+
     private protected sealed override void Process()
     {
-        foreach (string path in Shell.ParameterSet == LiteralPathSet ? LiteralPath : Path)
+        foreach (string path in Given)
         {
             Attempt(path, () =>
             {
                 foreach (string found in Resolve(path))
                 {
-                    Attempt(found, () => ProcessImage(DiskLocation.Parse(found)));
+                    Attempt(found, () => Take(found));
                 }
             });
         }

@@ -8,9 +8,26 @@ using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Host;
 
-/// <summary>A command that opens existing disks, by a secret or by a token of theirs.</summary>
+/// <summary>A command that opens existing disks: by a secret, by a token of theirs, or by what the host's key store holds.</summary>
 public abstract class UnlockingCmdlet : SecretCmdlet
 {
+    private const string VmSet = "Vm";
+
+    private readonly StoredKeys _stored = new();
+
+    /// <summary>The VM whose disks are meant: those that the key store has keys for.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = VmSet)]
+    [ValidateNotNullOrEmpty]
+    public string[] Vm { get; set; } = [];
+
+    /// <summary>The key store of this host gives the secret.</summary>
+    [Parameter]
+    public SwitchParameter StoredKey { get; set; }
+
+    /// <summary>The master passphrase of the key store, where the host cannot open it alone.</summary>
+    [Parameter]
+    public SecureString? StorePassphrase { get; set; }
+
     /// <summary>The LUKS2 token whose helper gives the passphrase.</summary>
     [Parameter]
     [ValidateRange(0, 31)]
@@ -32,22 +49,49 @@ public abstract class UnlockingCmdlet : SecretCmdlet
         get
         {
             bool wanted = Token is not null || AnyToken;
-            bool others = (Token is not null && AnyToken) || GivenSecret() is not null || VolumeKeyFile is not null;
+            bool others = (Token is not null && AnyToken) || StoredKey || IsSecretGiven;
             return wanted && others ? throw SecretSource.Ambiguous() : wanted;
         }
+    }
+
+    /// <summary>The key store is to open the disk: asked for, or it named the disk and nothing else was given.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.SecretAmbiguous"/>.</exception>
+    private protected bool ByStore
+    {
+        get
+        {
+            bool others = ByToken || IsSecretGiven;
+            return StoredKey && others ? throw SecretSource.Ambiguous() : StoredKey || (Shell.ParameterSet == VmSet && !others);
+        }
+    }
+
+    private bool IsSecretGiven => GivenSecret() is not null || VolumeKeyFile is not null;
+
+    private protected sealed override string[] Given => Shell.ParameterSet == VmSet ? Vm : base.Given;
+
+    private protected sealed override string? HeaderPath => Shell.ParameterSet == VmSet ? _stored.HeaderAtHand : base.HeaderPath;
+
+    private protected override IReadOnlyList<string> Resolve(string path) =>
+        Shell.ParameterSet == VmSet ? Run(token => _stored.PathsOfAsync(path, token)) : base.Resolve(path);
+
+    private protected override void Take(string found)
+    {
+        _stored.TakeInHand(found);
+        base.Take(found);
     }
 
     /// <summary>What opens the key slots of one image: the secret that was given or is asked for, or what a token gives. The caller disposes it.</summary>
     /// <param name="slot">The only slot to try.</param>
     private protected DiskKeys KeysFor(DiskLocation location, int? slot = null)
     {
-        if (!ByToken)
+        DiskOpenOptions options = OpenOptions;
+        if (ByStore)
         {
-            return RequireKeys(slot);
+            _stored.Open(Shell, StorePassphrase, Run);
+            return Run(token => _stored.TakeAsync(location, options, slot, token));
         }
 
-        DiskOpenOptions options = OpenOptions;
-        return Run(token => TokenUnlock.ByTokenAsync(location, options, Token, slot, TokenPatience, token));
+        return !ByToken ? RequireKeys(slot) : Run(token => TokenUnlock.ByTokenAsync(location, options, Token, slot, TokenPatience, token));
     }
 
     /// <summary>Opens a disk and joins its layers; asks for the secret only where one is needed and none was given.</summary>
@@ -79,7 +123,9 @@ public abstract class UnlockingCmdlet : SecretCmdlet
     private DiskKeys KeysOf(DiskStack stack, Hashtable? layers, int? slot)
     {
         bool ask = stack.NeedsKey && layers is null;
-        DiskKeys keys = ByToken
+        DiskKeys keys = ByStore && stack.NeedsKey
+            ? KeysFor(stack.Location, slot)
+            : ByToken
             ? Run(token => TokenUnlock.ByTokenAsync(stack.RequireLuks(), Token, slot, TokenPatience, token))
             : (ask ? RequireKeys(slot) : GivenKeys(slot)) ?? new DiskKeys { Slot = slot };
         foreach (DictionaryEntry layer in layers ?? [])
@@ -91,5 +137,11 @@ public abstract class UnlockingCmdlet : SecretCmdlet
         }
 
         return keys;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _stored.Dispose();
+        base.Dispose(disposing);
     }
 }

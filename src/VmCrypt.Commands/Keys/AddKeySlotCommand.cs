@@ -40,7 +40,7 @@ public sealed class AddKeySlotCommand : KeySlotCmdlet
             throw new InvalidInputException(ErrorIds.InvalidParameter, "-UnboundKeyFile and -KeySize describe the key of an -Unbound slot.");
         }
 
-        if (Unbound && (ByToken || GivenSecret() is not null || VolumeKeyFile is not null))
+        if (Unbound && (ByToken || ByStore || GivenSecret() is not null || VolumeKeyFile is not null))
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "An -Unbound slot is made without a key of the image; give only what is to open the slot.");
         }

@@ -61,6 +61,11 @@ public sealed class SetKeySlotCommand : KeySlotCmdlet
             Shell.WriteWarning($"The new passphrase opened key slot {change.Slot} of {location} already, so only the old one was destroyed.");
         }
 
+        if (ByStore)
+        {
+            Shell.WriteWarning($"The key store still holds the passphrase that key slot {change.Slot} of {location} had: store the new one with Register-DiskKey -Force. Update-DiskKey changes both.");
+        }
+
         foreach (int token in FactsOf(location, change.Slot).Tokens)
         {
             Shell.WriteWarning($"Token {token} names key slot {change.Slot} of {location}, but gives the passphrase that it had: bind it anew, or remove it.");

@@ -1,0 +1,348 @@
+using System.Text;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Keys.Store;
+using VmCrypt.Core.Keys.Store.Protectors;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Stack;
+using VmCrypt.Core.Tests.Luks;
+
+namespace VmCrypt.Core.Tests.Keys.Store;
+
+/// <summary>The key store as the commands use it.</summary>
+public sealed class DiskKeyStoreTests
+{
+    private static readonly KdfCost s_quick = KdfCost.OfArgon2(KdfKind.Argon2id, KdfCost.MinPasses, memoryKiB: 64, lanes: 1);
+
+    private static CancellationToken Token => Sample.Token;
+
+    [Fact]
+    public async Task A_secret_comes_back_by_the_path_of_its_disk()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        await folder.RegisterAsync("web");
+
+        Assert.Equal("a secret", await folder.SecretOfAsync("web"));
+    }
+
+    [Fact]
+    public async Task The_file_and_the_audit_log_hold_no_secret()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        await folder.RegisterAsync("web", "very secret words");
+        await folder.SecretOfAsync("web");
+
+        Assert.Equal(-1, File.ReadAllBytes(folder.File).AsSpan().IndexOf("very secret words"u8));
+        Assert.DoesNotContain(folder.Audit(), line => line.Contains("very secret", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Every_use_is_counted_and_written_down()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        await folder.RegisterAsync("web");
+        folder.Clock.Advance(TimeSpan.FromHours(1));
+        await folder.SecretOfAsync("web");
+        await folder.SecretOfAsync("web");
+
+        DiskKeyEntry entry = Assert.Single(await folder.Store.OfVMAsync("WEB01", Token));
+        Assert.Equal(2, entry.UseCount);
+        Assert.Equal(folder.Clock.GetUtcNow(), entry.LastUsed);
+        Assert.Equal(2, folder.Audit().Count(line => line.Contains("\"DiskKey.Use\"", StringComparison.Ordinal) && line.Contains("\"vm\":\"web01\"", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_disk_is_found_by_all_of_its_names()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        DiskKeyEntry made = await folder.RegisterAsync("web");
+
+        Assert.Equal(made.Id, Assert.Single(await folder.Store.OfVMAsync("web01", Token)).Id);
+        Assert.Equal(made.Id, Assert.Single(await folder.Store.OfVMAsync(StoreFolder.WebUuid.ToString(), Token)).Id);
+        Assert.Equal(made.Id, Assert.Single(await folder.Store.OfPathAsync(made.Disk.Path, Token)).Id);
+        Assert.Equal(made.Disk, Assert.Single(await folder.Store.ListAsync(Token)).Disk);
+        Assert.Empty(await folder.Store.OfVMAsync("web02", Token));
+    }
+
+    [Fact]
+    public async Task A_moved_image_is_found_by_its_header_and_another_image_at_its_path_is_not()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        DiskKeyEntry made = await folder.RegisterAsync("web");
+        using DiskKeyRing ring = await folder.UnlockAsync();
+
+        Assert.Equal(made.Id, (await ring.RequireOfImageAsync(DiskLocation.Parse("/elsewhere"), "LUKS-web", Token)).Id);
+        var other = await Assert.ThrowsAsync<MissingException>(() => ring.RequireOfImageAsync(DiskLocation.Parse(made.Disk.Path), "luks-other", Token));
+        Assert.Equal(ErrorIds.DiskKeyMissing, other.ErrorId);
+    }
+
+    [Fact]
+    public async Task Copies_of_an_image_elsewhere_are_ambiguous()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using SecretBuffer secret = Sample.Secret("x");
+        await ring.RegisterAsync(new DiskIdentity { Path = "/a", LuksUuid = "same" }, secret, slot: null, Token);
+        await ring.RegisterAsync(new DiskIdentity { Path = "/b", LuksUuid = "same" }, secret, slot: null, Token);
+
+        Assert.Equal("/a", (await ring.RequireOfImageAsync(DiskLocation.Parse("/a"), "same", Token)).Disk.Path);
+        var fault = await Assert.ThrowsAsync<InvalidInputException>(() => ring.RequireOfImageAsync(DiskLocation.Parse("/c"), "same", Token));
+        Assert.Equal(ErrorIds.DiskKeyAmbiguous, fault.ErrorId);
+    }
+
+    [Fact]
+    public async Task A_disk_is_registered_once()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        await folder.RegisterAsync("web");
+
+        var fault = await Assert.ThrowsAsync<RefusedException>(() => folder.RegisterAsync("web"));
+        Assert.Equal(ErrorIds.DiskKeyExists, fault.ErrorId);
+    }
+
+    [Fact]
+    public async Task A_replaced_secret_keeps_the_record_and_its_uses()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        DiskKeyEntry made = await folder.RegisterAsync("web");
+        await folder.SecretOfAsync("web");
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using SecretBuffer other = Sample.Secret("another");
+        await ring.ReplaceAsync(made, made.Disk, other, slot: 3, Token);
+
+        DiskKeyEntry entry = Assert.Single(await folder.Store.ListAsync(Token));
+        Assert.Equal((made.Id, 3, 1L), (entry.Id, entry.Slot, entry.UseCount));
+        Assert.Equal("another", await folder.SecretOfAsync("web"));
+    }
+
+    [Fact]
+    public async Task Of_two_changes_of_one_record_the_later_is_refused()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        DiskKeyEntry made = await folder.RegisterAsync("web");
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using SecretBuffer other = Sample.Secret("another");
+        await ring.ReplaceAsync(made, made.Disk, other, slot: 3, Token);
+
+        var fault = await Assert.ThrowsAsync<DeviceBusyException>(() => ring.ReplaceAsync(made, made.Disk, other, slot: 4, Token));
+        Assert.Equal(ErrorIds.DiskKeyChanged, fault.ErrorId);
+    }
+
+    [Fact]
+    public async Task A_forgotten_key_is_gone()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        DiskKeyEntry made = await folder.RegisterAsync("web");
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        await ring.UnregisterAsync(made, Token);
+
+        Assert.Empty(await folder.Store.ListAsync(Token));
+        var fault = await Assert.ThrowsAsync<MissingException>(() => ring.UnregisterAsync(made, Token));
+        Assert.Equal(ErrorIds.DiskKeyMissing, fault.ErrorId);
+        Assert.Contains(folder.Audit(), line => line.Contains("\"DiskKey.Unregister\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Only_the_right_master_passphrase_opens()
+    {
+        using var folder = new StoreFolder();
+        using SecretBuffer master = Sample.Secret("master");
+        using SecretBuffer wrong = Sample.Secret("Master");
+        await folder.Store.CreateAsync(NewKeyProtector.OfPassphrase(master, s_quick), Token);
+
+        (await folder.Store.UnlockAsync(master, Token)).Dispose();
+        var fault = await Assert.ThrowsAsync<WrongKeyException>(() => folder.Store.UnlockAsync(wrong, Token));
+        Assert.Equal(ErrorIds.KeyStoreLocked, fault.ErrorId);
+        fault = await Assert.ThrowsAsync<WrongKeyException>(() => folder.Store.UnlockAsync(passphrase: null, Token));
+        Assert.Equal(ErrorIds.KeyStoreLocked, fault.ErrorId);
+    }
+
+    [Theory]
+    [InlineData(UnixFileMode.GroupRead)]
+    [InlineData(UnixFileMode.OtherRead)]
+    [InlineData(UnixFileMode.GroupWrite)]
+    public async Task A_key_file_that_others_can_read_or_change_opens_nothing(UnixFileMode others)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has access lists in the place of modes.");
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        File.SetUnixFileMode(folder.KeyFile, UnixFileMode.UserRead | UnixFileMode.UserWrite | others);
+
+        var fault = await Assert.ThrowsAsync<WrongKeyException>(folder.UnlockAsync);
+        Assert.Equal(ErrorIds.ConfigurationUnsafe, (fault.InnerException as VmCryptException)?.ErrorId);
+    }
+
+    [Fact]
+    public async Task The_file_is_for_its_owner_alone()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has access lists in the place of modes.");
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(folder.File));
+        File.SetUnixFileMode(folder.File, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
+
+        var fault = await Assert.ThrowsAsync<RefusedException>(() => folder.Store.ListAsync(Token));
+        Assert.Equal(ErrorIds.ConfigurationUnsafe, fault.ErrorId);
+    }
+
+    [Fact]
+    public async Task A_store_is_made_once_and_missed_where_it_is_not()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        var there = await Assert.ThrowsAsync<RefusedException>(() => folder.Store.CreateAsync(NewKeyProtector.OfKeyFile(folder.KeyFile), Token));
+        Assert.Equal(ErrorIds.KeyStoreExists, there.ErrorId);
+
+        DiskKeyStore none = DiskKeyStore.Of(new ConfigurationFolder(folder.Scratch["none"]));
+        Assert.Equal(ErrorIds.KeyStoreMissing, (await Assert.ThrowsAsync<MissingException>(() => none.ListAsync(Token))).ErrorId);
+        Assert.Equal(ErrorIds.KeyStoreMissing, (await Assert.ThrowsAsync<MissingException>(() => none.UnlockAsync(null, Token))).ErrorId);
+    }
+
+    [Fact]
+    public async Task Describes_itself_without_a_key()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        await folder.RegisterAsync("web");
+
+        KeyStoreFacts facts = await folder.Store.DescribeAsync(Token);
+        KeyProtectorFacts protector = Assert.Single(facts.Protectors);
+        Assert.Equal((1L, true, folder.File), (facts.Entries, facts.IsUnattended, facts.Location));
+        Assert.Equal((KeyProtectorKind.KeyFile, folder.KeyFile), (protector.Kind, protector.Detail));
+    }
+
+    [Theory]
+    [InlineData(0, 10)]
+    [InlineData(4097, 10)]
+    [InlineData(10, 0)]
+    [InlineData(10, 32769)]
+    public async Task What_is_too_long_or_empty_is_not_stored(int path, int secret)
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using var given = new SecretBuffer(secret);
+
+        var fault = await Assert.ThrowsAsync<InvalidInputException>(
+            () => ring.RegisterAsync(new DiskIdentity { Path = new string('/', path) }, given, slot: null, Token));
+        Assert.Equal(ErrorIds.DiskKeyInvalid, fault.ErrorId);
+        Assert.Empty(await folder.Store.ListAsync(Token));
+    }
+
+    [Fact]
+    public async Task Everything_at_its_limit_is_stored()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using var given = new SecretBuffer(WrappedSecret.MaxSecret);
+        var disk = new DiskIdentity
+        {
+            Path = '/' + new string('p', 4095),
+            HeaderPath = new string('h', 4096),
+            LuksUuid = new string('l', 255),
+            VM = string.Concat(Enumerable.Repeat("ü", 127)),
+            VMUuid = Guid.NewGuid(),
+            Pool = Guid.NewGuid(),
+            Domain = Guid.NewGuid(),
+            Image = Guid.NewGuid(),
+        };
+        await ring.RegisterAsync(disk, given, slot: 31, Token);
+
+        Assert.Equal(disk, Assert.Single(await folder.Store.OfPathAsync(disk.Path, Token)).Disk);
+    }
+
+    [Fact]
+    public async Task Many_changes_are_taken_into_the_index()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using SecretBuffer secret = Sample.Secret(new string('s', 8000));
+        var made = new List<DiskKeyEntry>();
+        for (int number = 0; number < 40; number++)
+        {
+            made.Add(await ring.RegisterAsync(StoreFolder.Disk($"disk{number}"), secret, slot: null, Token));
+        }
+
+        await ring.UnregisterAsync(made[3], Token);
+        Assert.Equal(made.Where(entry => entry != made[3]).Select(entry => entry.Id).Order(), (await folder.Store.ListAsync(Token)).Select(entry => entry.Id).Order());
+        foreach (DiskKeyEntry entry in made)
+        {
+            Assert.Equal(entry == made[3] ? 0 : 1, (await folder.Store.OfPathAsync(entry.Disk.Path, Token)).Count);
+        }
+    }
+
+    [Fact]
+    public async Task Writers_of_several_processes_lose_nothing()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(writer => Task.Run(async () =>
+        {
+            for (int number = 0; number < 5; number++)
+            {
+                await folder.RegisterAsync($"disk-{writer}-{number}", new string('x', 4000));
+            }
+        })));
+
+        Assert.Equal(20, (await folder.Store.ListAsync(Token)).Select(entry => entry.Disk.Path).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_stored_key_is_tried_by_really_unlocking()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        SlotDisk disk = await SlotDisk.MakeAsync(folder.Scratch, SlotDiskKind.Qcow2);
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using SecretBuffer secret = Sample.Secret(SlotDisk.Passphrase);
+        DiskLocation location = DiskLocation.Parse(folder.Scratch["disk"]);
+        string uuid = (await ImageInspector.DescribeAsync(location, DiskOpenOptions.Default, Token)).Luks!.Uuid;
+        DiskKeyEntry good = await ring.RegisterAsync(new DiskIdentity { Path = location.Text, LuksUuid = uuid }, secret, slot: 0, Token);
+        DiskKeyEntry other = await ring.RegisterAsync(new DiskIdentity { Path = location.Text, LuksUuid = "another" }, secret, slot: 0, Token);
+        DiskKeyEntry gone = await ring.RegisterAsync(new DiskIdentity { Path = folder.Scratch["gone"] }, secret, slot: 0, Token);
+
+        Assert.Equal((DiskKeyState.Good, 0), (await StateAsync(good), (await ring.TryAsync(good, Token)).Slot));
+        Assert.Equal(DiskKeyState.OtherHeader, await StateAsync(other));
+        Assert.Equal(DiskKeyState.ImageMissing, await StateAsync(gone));
+        Assert.Equal(DiskKeyState.Forged, await StateAsync(good with { Current = other.Current }));
+
+        await disk.ChangeAsync(SlotDisk.Passphrase, "changed without the store");
+        Assert.Equal(DiskKeyState.Stale, await StateAsync(good));
+
+        async Task<DiskKeyState> StateAsync(DiskKeyEntry entry) => (await ring.TryAsync(entry, Token)).State;
+    }
+
+    [Fact]
+    public void A_wrapped_secret_opens_in_its_own_record_only()
+    {
+        using StoreKey key = StoreSample.Key();
+        DiskKeyEntry first = StoreSample.Entry(key, 1);
+        DiskKeyEntry second = StoreSample.Entry(key, 2);
+        DiskKeyEntry[] forgeries =
+        [
+            first with { Current = second.Current },
+            first with { Id = second.Id },
+            first with { Disk = first.Disk with { Path = "/vm/other" } },
+            first with { Disk = first.Disk with { VM = null } },
+            first with { Disk = first.Disk with { VMUuid = Guid.Empty } },
+            first with { Disk = first.Disk with { LuksUuid = null, HeaderPath = first.Disk.LuksUuid } },
+            first with { Current = first.Current with { Slot = 1 } },
+            first with { Current = first.Current with { Role = SecretRole.Pending } },
+        ];
+
+        key.Unwrap(first, first.Current).Dispose();
+        Assert.All(forgeries, forgery => Assert.Equal(ErrorIds.DiskKeyForged,
+            Assert.Throws<InvalidImageException>(() => key.Unwrap(forgery, forgery.Current)).ErrorId));
+    }
+
+    [Fact]
+    public void The_wrapping_is_plain_AES_256_GCM_under_HKDF()
+    {
+        using StoreKey key = StoreSample.Key();
+        DiskKeyEntry entry = StoreSample.Entry(key, 7);
+        byte[] store = Convert.FromHexString("0F0E0D0C0B0A09080706050403020100");
+        byte[] sealing = System.Security.Cryptography.HKDF.DeriveKey(System.Security.Cryptography.HashAlgorithmName.SHA256,
+            [.. Enumerable.Range(0, 32).Select(i => (byte)i)], 32, store, Encoding.ASCII.GetBytes("vmcrypt key store: secrets"));
+        byte[] disk = [0, 11, .. "/vm/7.qcow2"u8, 0, 0, 0, 6, .. "luks-7"u8, 0, 3, .. "vm7"u8, 0, 0, 0, 0];
+        byte[] bound = [.. "vmcrypt disk key 1"u8, .. store, .. new byte[] { 0, 0, 0, 8 }, .. new byte[12], 1, 0, 0, 0, (byte)disk.Length, .. disk];
+        byte[] plain = new byte[16];
+        using var gcm = new System.Security.Cryptography.AesGcm(sealing, 16);
+        gcm.Decrypt(entry.Current.Nonce, entry.Current.Ciphertext, entry.Current.Tag, plain, bound);
+
+        Assert.All(plain, value => Assert.Equal(7, value));
+    }
+}
