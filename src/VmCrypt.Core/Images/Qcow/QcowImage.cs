@@ -9,11 +9,12 @@ namespace VmCrypt.Core.Images.Qcow;
 
 /// <summary>A qcow image of version 1, read-only: for getting data out of images of the years before 2008.</summary>
 /// <remarks>What the header names (backing file, cipher) is attached by the caller before the first access; the image owns it, and the file.</remarks>
-public sealed class QcowImage : IBlockDevice
+public sealed class QcowImage : IBlockDevice, IHostMapped
 {
     private const int Sector = 512;
 
     private readonly IBlockDevice _file;
+    private readonly long _headerBytes;
     private readonly QcowGeometry _geometry;
     private readonly PointerTable _l1;
     private readonly MetadataCache _tables;
@@ -23,6 +24,7 @@ public sealed class QcowImage : IBlockDevice
     private QcowImage(IBlockDevice file, QcowHeader header, QcowGeometry geometry, PointerTable l1, string? backingPath)
     {
         _file = file;
+        _headerBytes = Math.Max(QcowHeader.Size, (long)header.BackingNameOffset + header.BackingNameBytes);
         _geometry = geometry;
         _l1 = l1;
         _tables = new MetadataCache(file, geometry.L2TableBytes, 64 * geometry.L2TableBytes);
@@ -102,6 +104,25 @@ public sealed class QcowImage : IBlockDevice
         }
     }
 
+    async ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken)
+    {
+        List<HostArea> areas = [new(0, _headerBytes, HostUse.Metadata), new(_l1.Offset, _l1.Count * sizeof(ulong), HostUse.Metadata)];
+        List<string> defects = [];
+        for (long guest = 0; guest < Length; guest += _geometry.L2Coverage)
+        {
+            try
+            {
+                await MapTableAsync(guest, areas, cancellationToken);
+            }
+            catch (InvalidImageException defect)
+            {
+                defects.Add(defect.Message);
+            }
+        }
+
+        return new HostMap(HostAreas.Join(HostAreas.Complete(areas, _file.Length)), defects);
+    }
+
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) => Refuse();
 
     public ValueTask ZeroAsync(long offset, long count, ZeroFlags flags, CancellationToken cancellationToken) => Refuse();
@@ -166,6 +187,29 @@ public sealed class QcowImage : IBlockDevice
 
         TablePage page = await _tables.GetAsync((long)table, TableKind.L2, cancellationToken);
         return page.Entry(_geometry.L2Index(offset) * sizeof(ulong));
+    }
+
+    private async ValueTask MapTableAsync(long guest, List<HostArea> areas, CancellationToken cancellationToken)
+    {
+        long table = (long)_l1[_geometry.L1Index(guest)];
+        if (table == 0)
+        {
+            return;
+        }
+
+        for (long end = Math.Min(Length, guest + _geometry.L2Coverage); guest < end; guest += _geometry.ClusterSize)
+        {
+            ulong entry = await EntryAsync(guest, cancellationToken);
+            (long offset, int packed) = _geometry.CompressedPlace(entry);
+            if (entry != 0)
+            {
+                areas.Add(QcowGeometry.IsCompressed(entry)
+                    ? new HostArea(offset, packed, HostUse.Compressed, guest)
+                    : new HostArea((long)entry, _geometry.ClusterSize, HostUse.Data, guest));
+            }
+        }
+
+        areas.Add(new HostArea(table, _geometry.L2TableBytes, HostUse.Metadata));
     }
 
     private async ValueTask ReadPlaceAsync(long guest, long host, Memory<byte> buffer, CancellationToken cancellationToken)

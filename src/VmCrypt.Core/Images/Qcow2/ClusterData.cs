@@ -29,6 +29,8 @@ internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncD
 
     public bool HasCipher => _cipher is not null;
 
+    public IBlockDevice? DataFile => _dataFile;
+
     public bool HasDataFile => _dataFile is not null;
 
     public void Attach(IBlockDevice dataFile) => _dataFile = dataFile;

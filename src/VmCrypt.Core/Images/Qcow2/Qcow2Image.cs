@@ -11,7 +11,7 @@ namespace VmCrypt.Core.Images.Qcow2;
 /// Without the cipher or the backing file, what needs neither works: a map, a resize, zeroing whole clusters.
 /// With a cipher attached the disk is accessed in whole sectors (<see cref="BlockTraits.RequiredAlignment"/>).
 /// </remarks>
-public sealed class Qcow2Image : IBlockDevice
+public sealed class Qcow2Image : IBlockDevice, IHostMapped
 {
     private readonly ImageTables _tables;
     private readonly SemaphoreSlim _starting = new(1, 1);
@@ -119,6 +119,12 @@ public sealed class Qcow2Image : IBlockDevice
         BlockGuard.Range(this, offset, count);
         return new ClusterMap(_tables, _tables.L1).ToMappingsAsync(offset, count, cancellationToken);
     }
+
+    /// <summary>The external data file; null if there is none or it was not attached.</summary>
+    internal IBlockDevice? DataFile => _data.DataFile;
+
+    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken) =>
+        Qcow2HostMap.ReadAsync(_tables.File, _data.DataFile, cancellationToken);
 
     /// <summary>The persistent bitmaps; none if the image has none or they are inconsistent as a whole.</summary>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2BitmapsInvalid"/>.</exception>

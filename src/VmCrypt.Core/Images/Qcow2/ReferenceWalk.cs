@@ -11,6 +11,9 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
 
     public ReferenceCounts Counts { get; } = new();
 
+    /// <summary>Told of every area that is referred to, and what for; one in an external data file, too, which is not counted.</summary>
+    public Action<HostArea> Referred { get; init; } = _ => { };
+
     /// <summary>Guest clusters of the active disk that have a place.</summary>
     public long AllocatedClusters { get; private set; }
 
@@ -18,19 +21,19 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
     public async ValueTask RunAsync(Func<MappedCluster, ValueTask> activeEntry, CancellationToken cancellationToken)
     {
         Qcow2Header header = metadata.Header;
-        CountArea("header", 0, _geometry.ClusterSize);
-        CountArea("refcount table", (long)header.RefcountTableOffset, (long)header.RefcountTableClusters << _geometry.ClusterBits);
+        CountArea("header", new HostArea(0, _geometry.ClusterSize, HostUse.Metadata));
+        CountTable("refcount table", (long)header.RefcountTableOffset, (long)header.RefcountTableClusters << _geometry.ClusterBits);
         if (metadata.Extensions.EncryptionHeader is { } encryption)
         {
-            CountArea("encryption header", encryption.Offset, encryption.Length);
+            CountArea("encryption header", new HostArea(encryption.Offset, encryption.Length, HostUse.EncryptionHeader));
         }
 
         await CountRefcountBlocksAsync(cancellationToken);
-        await CountMappingAsync("active L1 table", (long)header.L1Offset, (int)header.L1Entries, activeEntry, cancellationToken);
-        CountArea("snapshot table", (long)header.SnapshotTableOffset, metadata.Snapshots.Sum(snapshot => (long)snapshot.EntryBytes));
+        await CountMappingAsync("active L1 table", (long)header.L1Offset, (int)header.L1Entries, HostUse.Data, activeEntry, cancellationToken);
+        CountTable("snapshot table", (long)header.SnapshotTableOffset, metadata.Snapshots.Sum(snapshot => (long)snapshot.EntryBytes));
         foreach (Qcow2Snapshot snapshot in metadata.Snapshots)
         {
-            await CountMappingAsync($"L1 table of snapshot '{snapshot.Name}'", snapshot.L1Offset, snapshot.L1Entries,
+            await CountMappingAsync($"L1 table of snapshot '{snapshot.Name}'", snapshot.L1Offset, snapshot.L1Entries, HostUse.Snapshot,
                 _ => ValueTask.CompletedTask, cancellationToken);
         }
 
@@ -54,9 +57,9 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
     }
 
     private async ValueTask CountMappingAsync(
-        string name, long l1Offset, int l1Entries, Func<MappedCluster, ValueTask> entryFound, CancellationToken cancellationToken)
+        string name, long l1Offset, int l1Entries, HostUse use, Func<MappedCluster, ValueTask> entryFound, CancellationToken cancellationToken)
     {
-        CountArea(name, l1Offset, (long)l1Entries * sizeof(ulong));
+        CountTable(name, l1Offset, (long)l1Entries * sizeof(ulong));
         PointerTable l1 = await PointerTable.ReadAsync(file, l1Offset, l1Entries, cancellationToken);
         for (int i = 0; i < l1Entries; i++)
         {
@@ -64,12 +67,13 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
             {
                 Count(table);
                 await entryFound(new MappedCluster(l1Offset + ((long)i * sizeof(ulong)), l1[i], IsL2Table: true));
-                await CountL2Async(table, i * _geometry.L2Coverage, entryFound, cancellationToken);
+                await CountL2Async(table, i * _geometry.L2Coverage, use, entryFound, cancellationToken);
             }
         }
     }
 
-    private async ValueTask CountL2Async(long table, long guest, Func<MappedCluster, ValueTask> entryFound, CancellationToken cancellationToken)
+    private async ValueTask CountL2Async(
+        long table, long guest, HostUse use, Func<MappedCluster, ValueTask> entryFound, CancellationToken cancellationToken)
     {
         byte[] bytes = new byte[_geometry.ClusterSize];
         await file.ReadAsync(table, bytes, cancellationToken);
@@ -90,11 +94,16 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
             {
                 (long offset, int length) = entry.CompressedPlace(_geometry);
                 // The entry counts whole sectors; the file may end before the last of them does.
-                CountArea($"compressed cluster of guest offset {guest}", offset, (int)Math.Clamp(file.Length - offset, 1, length));
+                length = (int)Math.Clamp(file.Length - offset, 1, length);
+                CountArea($"compressed cluster of guest offset {guest}", new HostArea(offset, length, HostUse.Compressed, guest));
             }
-            else if (!_hasExternalData)
+            else if (_hasExternalData)
             {
-                CountArea($"cluster of guest offset {guest}", entry.HostOffset, _geometry.ClusterSize);
+                Referred(new HostArea(entry.HostOffset, _geometry.ClusterSize, use, guest));
+            }
+            else
+            {
+                CountArea($"cluster of guest offset {guest}", new HostArea(entry.HostOffset, _geometry.ClusterSize, use, guest));
                 await entryFound(new MappedCluster(table + at, entry.Descriptor, IsL2Table: false));
             }
         }
@@ -108,10 +117,10 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
         }
 
         IReadOnlyList<Qcow2Bitmap> bitmaps = await Qcow2BitmapDirectory.ReadAsync(file, pointer, _geometry, cancellationToken);
-        CountArea("bitmap directory", (long)pointer.DirectoryOffset, (long)pointer.DirectoryBytes);
+        CountTable("bitmap directory", (long)pointer.DirectoryOffset, (long)pointer.DirectoryBytes);
         foreach (Qcow2Bitmap bitmap in bitmaps)
         {
-            CountArea($"table of bitmap '{bitmap.Name}'", bitmap.TableOffset, (long)bitmap.TableEntries * sizeof(ulong));
+            CountTable($"table of bitmap '{bitmap.Name}'", bitmap.TableOffset, (long)bitmap.TableEntries * sizeof(ulong));
             PointerTable table = await PointerTable.ReadAsync(file, bitmap.TableOffset, bitmap.TableEntries, cancellationToken);
             for (int i = 0; i < bitmap.TableEntries; i++)
             {
@@ -138,8 +147,9 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
     }
 
     /// <summary>Counts all clusters that the bytes touch; only the last one may lie partly behind the end of the file.</summary>
-    private void CountArea(string name, long offset, long bytes)
+    private void CountArea(string name, HostArea area)
     {
+        (long offset, long bytes) = (area.Offset, area.Length);
         if (bytes == 0)
         {
             // The offset of nothing has no meaning and may be anything.
@@ -152,13 +162,20 @@ internal sealed class ReferenceWalk(IBlockDevice file, Qcow2Metadata metadata, A
             return;
         }
 
+        Referred(area);
         for (long cluster = offset >> _geometry.ClusterBits; cluster << _geometry.ClusterBits < offset + bytes; cluster++)
         {
             Counts.Add(cluster);
         }
     }
 
-    private void Count(long offset) => Counts.Add(offset >> _geometry.ClusterBits);
+    private void CountTable(string name, long offset, long bytes) => CountArea(name, new HostArea(offset, bytes, HostUse.Metadata));
+
+    private void Count(long offset)
+    {
+        Referred(new HostArea(offset, _geometry.ClusterSize, HostUse.Metadata));
+        Counts.Add(offset >> _geometry.ClusterBits);
+    }
 
     private bool InFile(long offset) => offset >= 0 && offset <= Math.Max(0, file.Length - _geometry.ClusterSize);
 }

@@ -4,7 +4,7 @@ using VmCrypt.Core.Errors;
 namespace VmCrypt.Core.Images.Vhd;
 
 /// <summary>A fixed VHD file: the disk as it is, and a footer behind it.</summary>
-public sealed class VhdFixedImage : FilterDevice, IVirtualDisk
+public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
 {
     private VhdFooter _footer;
     private long _length;
@@ -42,6 +42,12 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk
 
     public void AttachParent(IBlockDevice parent) =>
         throw new InvalidInputException(ErrorIds.ImageLayerUnexpected, "A fixed disk has no parent.");
+
+    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken)
+    {
+        HostArea[] areas = [new(0, Length, HostUse.Data, 0), new(Inner.Length - VhdFooter.Size, VhdFooter.Size, HostUse.Metadata)];
+        return ValueTask.FromResult(new HostMap(HostAreas.Complete(areas, Inner.Length), []));
+    }
 
     public override ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

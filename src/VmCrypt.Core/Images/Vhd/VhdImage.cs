@@ -9,7 +9,7 @@ namespace VmCrypt.Core.Images.Vhd;
 /// Opening never writes. The parent is attached by the caller before the first access; the image owns it, and the file.
 /// The disk is accessed in whole sectors (<see cref="BlockTraits.RequiredAlignment"/>).
 /// </remarks>
-public sealed class VhdImage : IVirtualDisk
+public sealed class VhdImage : IVirtualDisk, IHostMapped
 {
     private readonly IBlockDevice _file;
     private readonly VhdLayout _layout;
@@ -101,6 +101,8 @@ public sealed class VhdImage : IVirtualDisk
 
         _backing.Attach(parent);
     }
+
+    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken) => _table.MapHostAsync(cancellationToken);
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

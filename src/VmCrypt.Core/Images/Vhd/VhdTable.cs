@@ -175,6 +175,14 @@ internal sealed class VhdTable : BlockTable
         await File.ZeroAsync(place, BlockSize, ZeroFlags.None, cancellationToken);
     }
 
+    public ValueTask<HostMap> MapHostAsync(CancellationToken cancellationToken) => BlockHostMap.ReadAsync(this,
+    [
+        new HostArea(0, VhdFooter.Size, HostUse.Metadata),
+        new HostArea(_header, _endOfHeaders - _header, HostUse.Metadata),
+        new HostArea(Offset, ((Entries * sizeof(uint)) + PageSize - 1) & -PageSize, HostUse.Metadata),
+        new HostArea(File.Length - VhdFooter.Size, VhdFooter.Size, HostUse.Metadata),
+    ], (_, entry, _) => ValueTask.FromResult(new HostArea(entry.Offset - _bitmapBytes, _bitmapBytes, HostUse.Metadata)), cancellationToken);
+
     /// <summary>Finds the end of all that the file holds, once, by looking at every entry; before the first block loses its place.</summary>
     private async ValueTask SurveyAsync(CancellationToken cancellationToken)
     {

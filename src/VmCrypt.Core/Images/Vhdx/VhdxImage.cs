@@ -11,7 +11,7 @@ namespace VmCrypt.Core.Images.Vhdx;
 /// caller before the first access; the image owns it, and the file. Closing leaves an empty log.
 /// A differencing disk is accessed in whole sectors (<see cref="BlockTraits.RequiredAlignment"/>).
 /// </remarks>
-public sealed class VhdxImage : IVirtualDisk
+public sealed class VhdxImage : IVirtualDisk, IHostMapped
 {
     private readonly VhdxLayout _layout;
     private readonly VhdxLog _log;
@@ -99,6 +99,8 @@ public sealed class VhdxImage : IVirtualDisk
 
         _backing.Attach(parent);
     }
+
+    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken) => _table.MapHostAsync(cancellationToken);
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

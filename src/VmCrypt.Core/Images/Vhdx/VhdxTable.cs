@@ -147,6 +147,18 @@ internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
             [.. pages.OrderByDescending(page => page.Page.Kind).ThenByDescending(page => page.Write.Offset).Select(page => page.Write)],
             cancellationToken);
 
+    public ValueTask<HostMap> MapHostAsync(CancellationToken cancellationToken) => BlockHostMap.ReadAsync(this,
+    [
+        new HostArea(0, VhdxLimits.Alignment, HostUse.Metadata),
+        new HostArea((long)_header.LogOffset, _header.LogBytes, HostUse.Metadata),
+        .. Regions.Select(region => new HostArea(region.Offset, region.Length, HostUse.Metadata)),
+    ], BitmapAreaAsync, cancellationToken);
+
+    private async ValueTask<HostArea> BitmapAreaAsync(long block, BlockEntry entry, CancellationToken cancellationToken) =>
+        entry.Kind == BlockKind.Partial
+            ? new HostArea((await BitmapPlaceAsync(block - (block % _geometry.ChunkRatio), 0, cancellationToken)).PageOffset, BitmapBytes, HostUse.Metadata)
+            : default;
+
     private async ValueTask EnsureBitmapAsync(long block, CancellationToken cancellationToken)
     {
         long index = _geometry.BitmapIndex(block);
