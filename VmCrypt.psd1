@@ -74,6 +74,7 @@
     'Test-AuditLog'
     'Test-DiskKey'
     'Test-DiskKeyStore'
+    'Test-ImageEncryption'
     'Test-KeySlot'
     'Test-UsbDevice'
     'Test-WipeCertificate'

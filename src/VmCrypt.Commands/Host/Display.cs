@@ -2,6 +2,7 @@ using System.Globalization;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Keys.Store.Protectors;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Proof;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Host;
@@ -64,6 +65,25 @@ public static class Display
     public static string? Copies(IReadOnlyList<KeyCopy> copies) => Lines(copies.Select(copy => copy.Message));
 
     public static string? Weaknesses(IReadOnlyList<Weakness> weaknesses) => Lines(weaknesses.Select(weakness => weakness.Message));
+
+    /// <summary>What bytes look like, in the order of how bad that is; what there is nothing of is left out.</summary>
+    public static string Bytes(ProofBytes bytes) => string.Join(", ", new (string Name, long Count)[]
+    {
+        ("plain", bytes.Plain), ("weak", bytes.Weak), ("unchecked", bytes.Unchecked), ("ciphertext", bytes.Ciphertext),
+        ("metadata", bytes.Metadata), ("zeros", bytes.Zero), ("holes", bytes.Hole),
+    }.Where(part => part.Count > 0).Select(part => $"{ByteSize.Format(part.Count)} {part.Name}"));
+
+    public static string? Ciphertext(ProofBytes bytes) => ByteSize.Format(bytes.Ciphertext);
+
+    public static string? Plain(ProofBytes bytes) => ByteSize.Format(bytes.Plain);
+
+    public static string? Layers(LayerProof[] layers) =>
+        Lines(layers.Select(layer => $"{layer.Path} ({layer.Role}, {layer.Format}, {layer.Cipher ?? "plain"}): {layer.Verdict}; {Bytes(layer.Bytes)}"));
+
+    public static string? Findings(ProofFinding[] findings) => Lines(findings.Select(finding =>
+        $"{finding.Kind} in {System.IO.Path.GetFileName(finding.Path)} at {finding.HostOffset} (+{ByteSize.Format(finding.Length)}), {finding.Use}"
+            + (finding.GuestOffset is { } guest ? $", disk offset {guest}" : string.Empty)
+            + (finding.Detail is { } detail ? $": {detail}" : string.Empty)));
 
     public static string? Reason(Exception? exception) => exception?.Message;
 

@@ -94,6 +94,20 @@ public abstract class UnlockingCmdlet : SecretCmdlet
         return !ByToken ? RequireKeys(slot) : Run(token => TokenUnlock.ByTokenAsync(location, options, Token, slot, TokenPatience, token));
     }
 
+    /// <summary>What the user gave to open the layers of a disk; null for nothing. Nobody is asked. The caller disposes it.</summary>
+    /// <param name="layers">Passphrases of single images of the chain, by path or file name.</param>
+    /// <param name="slot">The only slot to try.</param>
+    private protected DiskKeys? GivenKeysFor(DiskLocation location, Hashtable? layers, int? slot)
+    {
+        DiskKeys? keys = ByToken ? KeysFor(location, slot) : GivenKeys(slot) ?? (layers is null ? null : new DiskKeys { Slot = slot });
+        if (keys is not null)
+        {
+            AddLayers(keys, layers);
+        }
+
+        return keys;
+    }
+
     /// <summary>Opens a disk and joins its layers; asks for the secret only where one is needed and none was given.</summary>
     /// <param name="layers">Passphrases of single images of the chain, by path or file name.</param>
     /// <param name="slot">The only slot to try.</param>
@@ -128,6 +142,12 @@ public abstract class UnlockingCmdlet : SecretCmdlet
             : ByToken
             ? Run(token => TokenUnlock.ByTokenAsync(stack.RequireLuks(), Token, slot, TokenPatience, token))
             : (ask ? RequireKeys(slot) : GivenKeys(slot)) ?? new DiskKeys { Slot = slot };
+        AddLayers(keys, layers);
+        return keys;
+    }
+
+    private static void AddLayers(DiskKeys keys, Hashtable? layers)
+    {
         foreach (DictionaryEntry layer in layers ?? [])
         {
             object? value = layer.Value is PSObject wrapped ? wrapped.BaseObject : layer.Value;
@@ -135,8 +155,6 @@ public abstract class UnlockingCmdlet : SecretCmdlet
                 ErrorIds.InvalidParameter, $"The passphrase of the layer '{layer.Key}' must be a SecureString or a credential.");
             keys.Add(layer.Key.ToString()!, SecretSource.Utf8Of(passphrase));
         }
-
-        return keys;
     }
 
     protected override void Dispose(bool disposing)

@@ -66,8 +66,8 @@ public static class ImageInspector
         }
     }
 
-    // The image itself is sound, but what it refers to is not to be had.
-    private static bool IsAboutOtherFiles(VmCryptException reason) => reason.ErrorId is ErrorIds.ReferencedFileMissing or ErrorIds.PathFenced
+    /// <summary>The image itself is sound, but what it refers to is not to be had.</summary>
+    internal static bool IsAboutOtherFiles(VmCryptException reason) => reason.ErrorId is ErrorIds.ReferencedFileMissing or ErrorIds.PathFenced
         or ErrorIds.ReferenceNotFollowed or ErrorIds.ReferenceUnsupported or ErrorIds.DataFileUnnamed or ErrorIds.ParentMismatch;
 
     private static async ValueTask<ImageDescription> DescribeAsync(StackImage image, CancellationToken cancellationToken)

@@ -112,6 +112,23 @@ internal sealed class StackImage : IAsyncDisposable
         return Contents;
     }
 
+    /// <summary>The cipher of an encrypted image's data; the caller disposes it.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeyRequired"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>, but never for the legacy scheme, which takes any.</exception>
+    public async ValueTask<ImageCipher> OpenCipherAsync(DiskKeys keys, CancellationToken cancellationToken)
+    {
+        if (Placement == EncryptionPlacement.LegacyAes)
+        {
+            return new ImageCipher(LegacyCipher(SecretFrom(keys)), 0, null);
+        }
+
+        (VolumeKey key, int? slot) = await UnlockAsync(keys, cancellationToken);
+        using (key)
+        {
+            return new ImageCipher(key.CreateCipher(), key.Payload.IvOffset, slot);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await (Payload?.DisposeAsync() ?? ValueTask.CompletedTask);
@@ -155,14 +172,18 @@ internal sealed class StackImage : IAsyncDisposable
 
     private async ValueTask<IBlockDevice> InsideAsync(DiskKeys keys, CancellationToken cancellationToken)
     {
-        using VolumeKey key = await UnlockAsync(keys, cancellationToken);
-        return await WithCipherAsync(key.CreateCipher(), cancellationToken);
+        ImageCipher opened = await OpenCipherAsync(keys, cancellationToken);
+        return await WithCipherAsync(opened.Cipher, cancellationToken);
     }
 
     private async ValueTask<IBlockDevice> OverAsync(DiskKeys keys, CancellationToken cancellationToken)
     {
-        using VolumeKey key = await UnlockAsync(keys, cancellationToken);
-        _payload = LuksPayloadDevice.Over(await ViewAsync(cancellationToken), key, ownsContents: false);
+        (VolumeKey key, _) = await UnlockAsync(keys, cancellationToken);
+        using (key)
+        {
+            _payload = LuksPayloadDevice.Over(await ViewAsync(cancellationToken), key, ownsContents: false);
+        }
+
         if (OpenPayload is null)
         {
             return _payload;
@@ -172,10 +193,16 @@ internal sealed class StackImage : IAsyncDisposable
         return await Payload.ComposeAsync(keys, cancellationToken);
     }
 
-    private async ValueTask<VolumeKey> UnlockAsync(DiskKeys keys, CancellationToken cancellationToken) =>
-        keys.VolumeKey is { } volumeKey
-            ? await Luks!.UnlockWithVolumeKeyAsync(volumeKey, cancellationToken)
-            : (await Luks!.UnlockAsync(SecretFrom(keys), keys.Slot, cancellationToken)).Key;
+    private async ValueTask<(VolumeKey Key, int? Slot)> UnlockAsync(DiskKeys keys, CancellationToken cancellationToken)
+    {
+        if (keys.VolumeKey is { } volumeKey)
+        {
+            return (await Luks!.UnlockWithVolumeKeyAsync(volumeKey, cancellationToken), null);
+        }
+
+        Unlocked unlocked = await Luks!.UnlockAsync(SecretFrom(keys), keys.Slot, cancellationToken);
+        return (unlocked.Key, unlocked.Slot);
+    }
 
     private ValueTask<IBlockDevice> WithCipherAsync(SectorCipher cipher, CancellationToken cancellationToken)
     {
@@ -194,3 +221,8 @@ internal sealed class StackImage : IAsyncDisposable
         return SectorCipher.Create(new CipherSpec(CipherAlgorithm.Aes, CipherMode.Cbc, IvGenerator.Plain64), key.Span);
     }
 }
+
+/// <summary>What decrypts an image's data.</summary>
+/// <param name="IvOffset">Added to every sector number, in units of 512 bytes.</param>
+/// <param name="Slot">The key slot that gave the key; null where none did.</param>
+internal readonly record struct ImageCipher(SectorCipher Cipher, ulong IvOffset, int? Slot);

@@ -1,0 +1,56 @@
+BeforeAll {
+    . $PSScriptRoot/Setup.ps1
+    function Write-At([string] $Path, [long] $Offset, [string] $Text) {
+        $file = [System.IO.File]::OpenWrite($Path)
+        try {
+            $file.Position = $Offset
+            $file.Write([System.Text.Encoding]::ASCII.GetBytes($Text))
+        }
+        finally { $file.Dispose() }
+    }
+}
+
+Describe 'Test-ImageEncryption' {
+    BeforeAll {
+        $path = New-TestImage
+        $disk = Unlock-Image $path -Passphrase $first
+        qemu-io -f raw -c 'write -P 65 0 256k' $disk.Uri | Out-Null
+        $disk | Lock-Image
+    }
+
+    It 'goes by what shows without a key' {
+        $proof = Test-ImageEncryption $path
+        $proof.Verdict | Should -Be 'Encrypted'
+        $proof.Confidence | Should -Be 'Declared'
+        $proof.Bytes.Ciphertext | Should -BeGreaterOrEqual 256KB
+        $proof.Findings.Count | Should -Be 0
+        $proof.Layers[0].Path | Should -Be $path
+    }
+
+    It 'proves with the key' {
+        $proof = Test-ImageEncryption $path -Passphrase $first -Full
+        $proof.Confidence | Should -Be 'Full'
+        $proof.Bytes.Structured | Should -BeGreaterOrEqual 256KB
+        $proof.Layers[0].OpenedSlot | Should -Be 0
+    }
+
+    It 'does not take a wrong key' {
+        { Test-ImageEncryption $path -Passphrase $second -ErrorAction Stop } | Should -Throw -ErrorId 'WrongPassphrase*'
+    }
+
+    It 'says where something is plain' {
+        $copy = "$TestDrive/mixed.qcow2"
+        Copy-Item $path $copy
+        $end = (Get-Item $copy).Length
+        Write-At $copy $end ('secret words ' * 40)
+        $proof = Test-ImageEncryption $copy
+        $proof.Verdict | Should -Be 'Mixed'
+        $proof.Findings[0].HostOffset | Should -Be $end
+        $proof | Format-List | Out-String -Width 200 | Should -Match "Text in mixed.qcow2 at $end"
+    }
+
+    It 'takes objects and files from the pipeline' {
+        (Get-EncryptedImage $path | Test-ImageEncryption).Verdict | Should -Be 'Encrypted'
+        (Get-Item $path | Test-ImageEncryption | Out-String -Width 200) | Should -Match 'Encrypted +Declared'
+    }
+}
