@@ -8,12 +8,14 @@ public sealed class ImageExport
 {
     private readonly UnlockedDisk _disk;
     private readonly NbdServer _server;
+    private readonly NbdServerOptions _options;
     private Task? _stopping;
 
-    private ImageExport(UnlockedDisk disk, NbdServer server, bool readOnly)
+    private ImageExport(UnlockedDisk disk, NbdServer server, NbdServerOptions options, bool readOnly)
     {
         _disk = disk;
         _server = server;
+        _options = options;
         Path = disk.Location.Text;
         Uri = server.Uri.ToString();
         Size = disk.Device.Length;
@@ -31,6 +33,8 @@ public sealed class ImageExport
 
     public bool ReadOnly { get; }
 
+    public NbdTlsMode Tls => _options.Tls;
+
     public DateTime StartedAt { get; } = DateTime.Now;
 
     /// <summary>Clients connected at this moment.</summary>
@@ -41,13 +45,13 @@ public sealed class ImageExport
     /// <summary>Ends when nothing is served any more.</summary>
     internal Task Completion => _server.Completion;
 
-    /// <summary>Takes the disk.</summary>
+    /// <summary>Takes the disk, and the credentials in the options.</summary>
     internal static async ValueTask<ImageExport> StartAsync(
         UnlockedDisk disk, NbdServerOptions options, string name, bool readOnly, CancellationToken cancellationToken)
     {
         var export = new NbdExport(name, disk.Device) { ReadOnly = readOnly, Description = disk.Location.Text };
         NbdServer server = await NbdServer.StartAsync(options, [export], cancellationToken);
-        return new ImageExport(disk, server, readOnly);
+        return new ImageExport(disk, server, options, readOnly);
     }
 
     /// <summary>Lets running requests finish, flushes and closes everything; any number of calls wait for the same end.</summary>
@@ -67,6 +71,7 @@ public sealed class ImageExport
         }
         finally
         {
+            _options.Credentials?.Dispose();
             await _disk.DisposeAsync();
         }
     }

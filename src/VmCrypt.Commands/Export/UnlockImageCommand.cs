@@ -3,7 +3,6 @@ using System.Management.Automation;
 using VmCrypt.Commands.Host;
 using VmCrypt.Commands.Images;
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Conversion;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Nbd;
@@ -14,7 +13,7 @@ namespace VmCrypt.Commands.Export;
 /// <summary>Gives access to the plain bytes of disks: as an NBD export, a stream or a copy.</summary>
 [Cmdlet(VerbsCommon.Unlock, "Image", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(ImageExport), typeof(Stream), typeof(ImageDescription))]
-public sealed class UnlockImageCommand : UnlockingCmdlet
+public sealed class UnlockImageCommand : ServingCmdlet
 {
     private readonly List<(ImageExport Export, ProcessNotice<ExportNotice> Notice)> _served = [];
     private bool _copied;
@@ -26,24 +25,6 @@ public sealed class UnlockImageCommand : UnlockingCmdlet
     [Parameter]
     [ValidateRange(0, 31)]
     public int? Slot { get; set; }
-
-    /// <summary>The Unix socket to serve on.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    public string? Socket { get; set; }
-
-    /// <summary>The address to serve on by TCP.</summary>
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    public string? Address { get; set; }
-
-    /// <summary>The TCP port; 0 takes a free one.</summary>
-    [Parameter]
-    [ValidateRange(0, 65535)]
-    public int? Port { get; set; }
-
-    [Parameter]
-    public string ExportName { get; set; } = string.Empty;
 
     /// <summary>Id or name of an internal snapshot; implies read-only.</summary>
     [Parameter]
@@ -74,8 +55,7 @@ public sealed class UnlockImageCommand : UnlockingCmdlet
 
     private protected override void Begin()
     {
-        bool tcp = Address is not null || Port is not null;
-        bool[] ways = [AsStream, OutFile is not null, Socket is not null, tcp];
+        bool[] ways = [AsStream, OutFile is not null, Socket is not null, HasTcp];
         if (ways.Count(chosen => chosen) > 1)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "Choose one of -AsStream, -OutFile, -Socket, and -Address with -Port.");
@@ -85,6 +65,8 @@ public sealed class UnlockImageCommand : UnlockingCmdlet
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "-AsStream is for scripts in PowerShell; use -OutFile, or an NBD export.");
         }
+
+        RequireServing();
     }
 
     private protected override void ProcessImage(DiskLocation location)
@@ -145,9 +127,10 @@ public sealed class UnlockImageCommand : UnlockingCmdlet
 
     private ImageExport Serve(UnlockedDisk disk)
     {
+        NbdServerOptions? options = null;
         try
         {
-            var options = new NbdServerOptions { Listen = [ListenAt(disk.Location)] };
+            options = ServerOptions(disk.Location);
             ImageExport export = Run(token => ImageExport.StartAsync(disk, options, ExportName, IsReadOnly, token));
             if (Shell.OutlivesCommand)
             {
@@ -162,28 +145,10 @@ public sealed class UnlockImageCommand : UnlockingCmdlet
         }
         catch
         {
+            options?.Credentials?.Dispose();
             disk.Dispose();
             throw;
         }
-    }
-
-    private NbdAddress ListenAt(DiskLocation location)
-    {
-        if (Address is not null || Port is not null || (Socket is null && OperatingSystem.IsWindows()))
-        {
-            string host = Address ?? "127.0.0.1";
-            if (!System.Net.IPAddress.TryParse(host, out System.Net.IPAddress? ip) || !System.Net.IPAddress.IsLoopback(ip))
-            {
-                Shell.WriteWarning($"Whoever reaches {host} reads the plain disk, and so does the network in between.");
-            }
-
-            return new NbdAddress.Tcp(host, Port ?? 0);
-        }
-
-        // A socket's path has about a hundred bytes, an image's name may have more.
-        string image = string.Concat(System.IO.Path.GetFileName(location.Text).Where(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_').Take(40));
-        string name = $"{image}-{Guid.NewGuid().ToString("N")[..8]}.sock";
-        return new NbdAddress.Unix(Socket is null ? System.IO.Path.Combine(RuntimeFolder.Require(), name) : Shell.ResolveNewPath(Socket));
     }
 
     private void CopyTo(DiskLocation target, DiskLocation source)

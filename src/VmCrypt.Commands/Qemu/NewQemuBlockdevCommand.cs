@@ -40,6 +40,11 @@ public sealed class NewQemuBlockdevCommand : ImageCmdlet
     [Parameter]
     public SwitchParameter PayloadIsQcow2 { get; set; }
 
+    /// <summary>The tls-creds object for an NBD server with TLS.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? TlsCredentialsId { get; set; }
+
     [Parameter]
     public ReferenceMode References { get; set; }
 
@@ -67,6 +72,7 @@ public sealed class NewQemuBlockdevCommand : ImageCmdlet
         Discard = Discard,
         PayloadIsQcow2 = PayloadIsQcow2,
         HeaderPath = OpenOptions.HeaderPath,
+        TlsCredentialsId = TlsCredentialsId,
     };
 
     private protected override IReadOnlyList<string> Resolve(string path) => base.Resolve(Uri ?? path);

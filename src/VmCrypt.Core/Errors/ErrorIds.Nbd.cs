@@ -32,7 +32,7 @@ public static partial class ErrorIds
     /// <summary>The export's size or its block sizes break the rules of the protocol.</summary>
     public const string NbdExportInvalid = nameof(NbdExportInvalid);
 
-    /// <summary>The server (or the URI) wants TLS.</summary>
+    /// <summary>The server wants TLS, and the URI has a scheme without it.</summary>
     public const string NbdTlsRequired = nameof(NbdTlsRequired);
 
     /// <summary>A request has the wrong magic or carries more bytes than any request may.</summary>

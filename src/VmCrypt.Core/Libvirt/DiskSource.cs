@@ -80,6 +80,9 @@ public sealed record NbdSource(NbdUri Uri, bool? Tls = null, string? TlsHostName
 
     public override string ToString() => Uri.ToString();
 
+    /// <summary>Libvirt has the certificates of its host in qemu.conf; the URI's folder is ours alone.</summary>
+    internal static NbdSource Of(NbdUri uri) => new(uri, uri.Tls is null ? null : true, uri.Tls?.HostName);
+
     internal static NbdSource Parse(XElement source)
     {
         NetworkHost host = source.Element("host") is { } element ? NetworkHost.Parse(element) : throw LibvirtXml.Invalid("an NBD source has no <host>");

@@ -35,7 +35,7 @@ public static class ImageDisks
     };
 
     private static DiskSource SourceOf(string path) =>
-        DiskLocation.IsNbdUri(path) ? new NbdSource(NbdUri.Parse(path))
+        DiskLocation.IsNbdUri(path) ? NbdSource.Of(NbdUri.Parse(path))
         : OperatingSystem.IsLinux() && BlockNode.Of(path) is not null ? new BlockSource(path)
         : new FileSource(path);
 

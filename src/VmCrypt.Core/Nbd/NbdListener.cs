@@ -22,6 +22,9 @@ internal sealed class NbdListener : IDisposable
     /// <summary>As clients have to write it: with the real port.</summary>
     public NbdAddress Address { get; }
 
+    /// <summary>Whether other machines may reach it.</summary>
+    public bool IsOpenToOthers => _socket.LocalEndPoint is IPEndPoint end && !IPAddress.IsLoopback(end.Address);
+
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.NbdAddressInUse"/>.</exception>
     public static async Task<NbdListener> BindAsync(NbdAddress address, CancellationToken cancellationToken) => address switch
     {
@@ -76,7 +79,8 @@ internal sealed class NbdListener : IDisposable
         IPAddress[] hosts;
         try
         {
-            hosts = await Dns.GetHostAddressesAsync(address.Host, cancellationToken);
+            // The resolver refuses the addresses that mean all interfaces.
+            hosts = IPAddress.TryParse(address.Host, out IPAddress? literal) ? [literal] : await Dns.GetHostAddressesAsync(address.Host, cancellationToken);
         }
         catch (SocketException fault)
         {

@@ -24,7 +24,7 @@ public sealed class NbdServer : IAsyncDisposable
         _context = context;
         _impatient = impatient;
         _listeners = listeners;
-        Uris = [.. listeners.SelectMany(listener => context.Exports.All.Select(export => new NbdUri(listener.Address, export.Name)))];
+        Uris = [.. listeners.SelectMany(listener => context.Exports.All.Select(export => new NbdUri(listener.Address, export.Name) { Tls = context.Options.Tls == NbdTlsMode.Require ? new NbdTls() : null }))];
         _accepting = [.. listeners.Select(listener => listener.AcceptAsync(Accept))];
     }
 
@@ -46,12 +46,18 @@ public sealed class NbdServer : IAsyncDisposable
     /// <summary>Listens on every address before it returns.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>: no address, no export, or one that NBD cannot express.</exception>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.NbdAddressInUse"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.NbdPlainRefused"/>.</exception>
     public static async Task<NbdServer> StartAsync(
         NbdServerOptions options, IReadOnlyList<NbdExport> exports, CancellationToken cancellationToken)
     {
         if (options.Listen.Count == 0)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs at least one address.");
+        }
+
+        if (options.Tls != NbdTlsMode.Off && options.Credentials is null)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs credentials for TLS.");
         }
 
         var table = new NbdExportTable([.. exports]);
@@ -62,6 +68,8 @@ public sealed class NbdServer : IAsyncDisposable
             {
                 listeners.Add(await NbdListener.BindAsync(address, cancellationToken));
             }
+
+            RequireTls(options, listeners);
         }
         catch
         {
@@ -101,6 +109,16 @@ public sealed class NbdServer : IAsyncDisposable
     {
         await StopAsync(CancellationToken.None);
         _impatient.Dispose();
+    }
+
+    // Judged by what is bound, not by what was written: a name may resolve to anything.
+    private static void RequireTls(NbdServerOptions options, List<NbdListener> listeners)
+    {
+        if (options.Tls != NbdTlsMode.Require && !options.PlainForOthers && listeners.Find(listener => listener.IsOpenToOthers) is { } open)
+        {
+            throw new RefusedException(ErrorIds.NbdPlainRefused,
+                $"Others can reach {open.Address}, and would read the plain disk without TLS; require TLS, or say that it may be served in clear.");
+        }
     }
 
     private async Task StopConnectionsAsync()

@@ -5,7 +5,6 @@ using VmCrypt.Core.Errors;
 namespace VmCrypt.Core.Nbd;
 
 /// <summary>One client from its greeting to its end: the handshake on one thread, then a crew of workers.</summary>
-/// <remarks>TLS will stand between <see cref="Negotiate"/> and the transport: an option of the handshake that replaces the latter.</remarks>
 internal sealed class NbdServerConnection
 {
     private readonly NbdServerContext _context;
@@ -18,6 +17,7 @@ internal sealed class NbdServerConnection
     private NbdServerInput? _input;
     private NbdCrew? _crew;
     private string? _export;
+    private string? _identity;
 
     public NbdServerConnection(int id, NbdTransport transport, NbdServerContext context)
     {
@@ -47,7 +47,7 @@ internal sealed class NbdServerConnection
     /// <summary>Never faults.</summary>
     public Task Ended => _ended.Task;
 
-    public NbdClientInfo Info => new(_id, _peer, Volatile.Read(ref _export), _connectedAt, Counters.Snapshot);
+    public NbdClientInfo Info => new(_id, _peer, Volatile.Read(ref _export), _connectedAt, Counters.Snapshot) { Identity = Volatile.Read(ref _identity) };
 
     public void Start()
     {
@@ -66,7 +66,7 @@ internal sealed class NbdServerConnection
             await Task.Delay(TimeSpan.FromMilliseconds(5), CancellationToken.None);
         }
 
-        Transport.Dispose();
+        Transport.Break();
 
         // A device may finish what it cannot cancel; its threads are joined whatever it takes.
         await Ended;
@@ -92,10 +92,10 @@ internal sealed class NbdServerConnection
     {
         try
         {
-            using var deadline = new Timer(_ => Transport.Dispose(), state: null, _context.Options.HandshakeTimeout, Timeout.InfiniteTimeSpan);
+            using var deadline = new Timer(_ => Transport.Break(), state: null, _context.Options.HandshakeTimeout, Timeout.InfiniteTimeSpan);
             return Negotiate();
         }
-        catch (ProtocolException fault)
+        catch (VmCryptException fault)
         {
             Report(fault);
             return false;
@@ -105,7 +105,7 @@ internal sealed class NbdServerConnection
     private bool Negotiate()
     {
         var output = new ArrayBufferWriter<byte>();
-        var handshake = new NbdServerHandshake(_context.Exports, output);
+        var handshake = new NbdServerHandshake(_context.Exports, _context.Options.Tls, output);
         while (true)
         {
             while (handshake.Advance(_received.Unread) is > 0 and int taken)
@@ -123,6 +123,13 @@ internal sealed class NbdServerConnection
                 return true;
             }
 
+            if (handshake.Stage == NbdServerStage.StartTls)
+            {
+                StartTls();
+                handshake.TlsStarted();
+                continue;
+            }
+
             int count = handshake.Stage == NbdServerStage.Closed ? 0 : Transport.Receive(_received.Free);
             if (count == 0)
             {
@@ -131,6 +138,16 @@ internal sealed class NbdServerConnection
 
             _received.Received(count);
         }
+    }
+
+    private void StartTls()
+    {
+        if (!_received.Unread.IsEmpty)
+        {
+            throw new ProtocolException(ErrorIds.NbdTlsInjected, $"{_received.Unread.Length} plain bytes follow the client's wish for TLS.");
+        }
+
+        Volatile.Write(ref _identity, Transport.Secure(_context.Options.Credentials!));
     }
 
     private void Work()
@@ -142,7 +159,7 @@ internal sealed class NbdServerConnection
         catch (ProtocolException fault)
         {
             Report(fault);
-            Transport.Dispose();
+            Transport.Break();
         }
 
         if (_crew!.Leave())

@@ -10,6 +10,9 @@ internal enum NbdServerStage
     ClientFlags,
     Options,
 
+    /// <summary>TLS is to begin behind what was written; then <see cref="NbdServerHandshake.TlsStarted"/> goes on.</summary>
+    StartTls,
+
     /// <summary>The client has chosen <see cref="NbdServerHandshake.Export"/>; what follows are requests.</summary>
     Transmission,
 
@@ -30,15 +33,20 @@ internal sealed class NbdServerHandshake
 
     private readonly NbdExportTable _exports;
     private readonly IBufferWriter<byte> _output;
+    private readonly NbdOptionReplies _replies;
+    private NbdTlsMode _tls;
+    private bool _hasTls;
     private bool _noZeroes;
     private bool _structuredReplies;
     private string? _allocationOf;
 
     /// <summary>Writes the greeting at once: in newstyle the server speaks first.</summary>
-    public NbdServerHandshake(NbdExportTable exports, IBufferWriter<byte> output)
+    public NbdServerHandshake(NbdExportTable exports, NbdTlsMode tls, IBufferWriter<byte> output)
     {
         _exports = exports;
+        _tls = tls;
         _output = output;
+        _replies = new NbdOptionReplies(output);
         var writer = new SpanWriter(output.GetSpan(18));
         writer.UInt64BigEndian(NbdMagic.Greeting);
         writer.UInt64BigEndian(NbdMagic.Option);
@@ -62,6 +70,16 @@ internal sealed class NbdServerHandshake
         NbdServerStage.Options => ReadOption(input),
         _ => 0,
     };
+
+    /// <summary>TLS stands: what the client set before, in clear, is forgotten, for somebody else may have said it.</summary>
+    public void TlsStarted()
+    {
+        _tls = NbdTlsMode.Off;
+        _hasTls = true;
+        _structuredReplies = false;
+        _allocationOf = null;
+        Stage = NbdServerStage.Options;
+    }
 
     private int ReadClientFlags(ReadOnlySpan<byte> input)
     {
@@ -109,22 +127,32 @@ internal sealed class NbdServerHandshake
     {
         switch (option)
         {
+            case NbdOption.Abort:
+                _replies.Reply(option, NbdOptionReplyType.Ack);
+                Stage = NbdServerStage.Closed;
+                break;
+            case NbdOption.StartTls:
+                StartTls(data);
+                break;
+            case NbdOption.ExportName when _tls == NbdTlsMode.Require:
+                // The option has no error reply; the protocol says to hang up.
+                Stage = NbdServerStage.Closed;
+                break;
+            case var _ when _tls == NbdTlsMode.Require:
+                _replies.Reply(option, NbdOptionReplyType.ErrorTlsRequired);
+                break;
             case NbdOption.ExportName:
                 ChooseByName(data);
                 break;
-            case NbdOption.Abort:
-                Reply(option, NbdOptionReplyType.Ack);
-                Stage = NbdServerStage.Closed;
-                break;
             case NbdOption.List or NbdOption.StructuredReply when data.Length > 0:
-                Reply(option, NbdOptionReplyType.ErrorInvalid);
+                _replies.Reply(option, NbdOptionReplyType.ErrorInvalid);
                 break;
             case NbdOption.List:
                 List();
                 break;
             case NbdOption.StructuredReply:
                 _structuredReplies = true;
-                Reply(option, NbdOptionReplyType.Ack);
+                _replies.Reply(option, NbdOptionReplyType.Ack);
                 break;
             case NbdOption.Info or NbdOption.Go:
                 Inform(option, data);
@@ -133,8 +161,25 @@ internal sealed class NbdServerHandshake
                 MetaContext(option, data);
                 break;
             default:
-                Reply(option, NbdOptionReplyType.ErrorUnsupported);
+                _replies.Reply(option, NbdOptionReplyType.ErrorUnsupported);
                 break;
+        }
+    }
+
+    private void StartTls(ReadOnlySpan<byte> data)
+    {
+        if (data.Length > 0 || _hasTls)
+        {
+            _replies.Reply(NbdOption.StartTls, NbdOptionReplyType.ErrorInvalid);
+        }
+        else if (_tls == NbdTlsMode.Off)
+        {
+            _replies.Reply(NbdOption.StartTls, NbdOptionReplyType.ErrorPolicy);
+        }
+        else
+        {
+            _replies.Reply(NbdOption.StartTls, NbdOptionReplyType.Ack);
+            Stage = NbdServerStage.StartTls;
         }
     }
 
@@ -160,51 +205,44 @@ internal sealed class NbdServerHandshake
     {
         foreach (NbdExport export in _exports.All)
         {
-            byte[] name = NbdText.Encode(export.Name);
-            byte[] description = NbdText.Encode(export.Description);
-            byte[] entry = new byte[sizeof(uint) + name.Length + description.Length];
-            var writer = new SpanWriter(entry);
-            writer.UInt32BigEndian((uint)name.Length);
-            writer.Bytes(name);
-            writer.Bytes(description);
-            Reply(NbdOption.List, NbdOptionReplyType.Server, entry);
+            _replies.Entry(export);
         }
 
-        Reply(NbdOption.List, NbdOptionReplyType.Ack);
+        _replies.Reply(NbdOption.List, NbdOptionReplyType.Ack);
     }
 
     private void Inform(NbdOption option, ReadOnlySpan<byte> data)
     {
         if (!NbdInfoRequest.TryParse(data, out NbdInfoRequest request))
         {
-            Reply(option, NbdOptionReplyType.ErrorInvalid);
+            _replies.Reply(option, NbdOptionReplyType.ErrorInvalid);
             return;
         }
 
         if (_exports.Find(request.Export) is not { } export)
         {
-            Reply(option, NbdOptionReplyType.ErrorUnknownExport);
+            _replies.Reply(option, NbdOptionReplyType.ErrorUnknownExport);
             return;
         }
 
         NbdAgreement agreement = AgreementOn(export, request.Export);
-        ReplyInfo(option, agreement);
+        _replies.Export(option, agreement);
         if (request.Wants(NbdInfoType.Name))
         {
-            ReplyInfo(option, NbdInfoType.Name, export.Name);
+            _replies.Text(option, NbdInfoType.Name, export.Name);
         }
 
         if (request.Wants(NbdInfoType.Description) && export.Description.Length > 0)
         {
-            ReplyInfo(option, NbdInfoType.Description, export.Description);
+            _replies.Text(option, NbdInfoType.Description, export.Description);
         }
 
         if (request.Wants(NbdInfoType.BlockSize))
         {
-            ReplyBlockSizes(option, agreement);
+            _replies.BlockSizes(option, agreement);
         }
 
-        Reply(option, NbdOptionReplyType.Ack);
+        _replies.Reply(option, NbdOptionReplyType.Ack);
         if (option == NbdOption.Go)
         {
             Begin(export, request.Export);
@@ -222,28 +260,23 @@ internal sealed class NbdServerHandshake
 
         if (!_structuredReplies || !NbdContextRequest.TryParse(data, out NbdContextRequest request))
         {
-            Reply(option, NbdOptionReplyType.ErrorInvalid);
+            _replies.Reply(option, NbdOptionReplyType.ErrorInvalid);
             return;
         }
 
         if (_exports.Find(request.Export) is null)
         {
-            Reply(option, NbdOptionReplyType.ErrorUnknownExport);
+            _replies.Reply(option, NbdOptionReplyType.ErrorUnknownExport);
             return;
         }
 
         if (select ? request.Names(NbdMetaContext.Allocation) : request.Covers(NbdMetaContext.Allocation))
         {
-            byte[] name = NbdText.Encode(NbdMetaContext.Allocation);
-            byte[] context = new byte[sizeof(uint) + name.Length];
-            var writer = new SpanWriter(context);
-            writer.UInt32BigEndian(select ? AllocationContext : 0);
-            writer.Bytes(name);
-            Reply(option, NbdOptionReplyType.MetaContext, context);
+            _replies.Context(option, select ? AllocationContext : 0, NbdMetaContext.Allocation);
             _allocationOf = select ? request.Export : _allocationOf;
         }
 
-        Reply(option, NbdOptionReplyType.Ack);
+        _replies.Reply(option, NbdOptionReplyType.Ack);
     }
 
     private void Begin(NbdExport export, string name)
@@ -258,43 +291,4 @@ internal sealed class NbdServerHandshake
         StructuredReplies = _structuredReplies,
         AllocationContext = _structuredReplies && _allocationOf == name ? AllocationContext : null,
     };
-
-    private void ReplyInfo(NbdOption option, NbdAgreement agreement)
-    {
-        Span<byte> info = stackalloc byte[12];
-        var writer = new SpanWriter(info);
-        writer.UInt16BigEndian((ushort)NbdInfoType.Export);
-        writer.UInt64BigEndian((ulong)agreement.Size);
-        writer.UInt16BigEndian((ushort)agreement.Flags);
-        Reply(option, NbdOptionReplyType.Info, info);
-    }
-
-    private void ReplyInfo(NbdOption option, NbdInfoType type, string text)
-    {
-        byte[] bytes = NbdText.Encode(text);
-        byte[] info = new byte[sizeof(ushort) + bytes.Length];
-        var writer = new SpanWriter(info);
-        writer.UInt16BigEndian((ushort)type);
-        writer.Bytes(bytes);
-        Reply(option, NbdOptionReplyType.Info, info);
-    }
-
-    private void ReplyBlockSizes(NbdOption option, NbdAgreement agreement)
-    {
-        Span<byte> info = stackalloc byte[14];
-        var writer = new SpanWriter(info);
-        writer.UInt16BigEndian((ushort)NbdInfoType.BlockSize);
-        writer.UInt32BigEndian((uint)agreement.MinimumBlock);
-        writer.UInt32BigEndian((uint)agreement.PreferredBlock);
-        writer.UInt32BigEndian((uint)agreement.MaximumPayload);
-        Reply(option, NbdOptionReplyType.Info, info);
-    }
-
-    private void Reply(NbdOption option, NbdOptionReplyType type, ReadOnlySpan<byte> data = default)
-    {
-        Span<byte> target = _output.GetSpan(NbdOptionReply.Size + data.Length);
-        new NbdOptionReply(option, type, (uint)data.Length).WriteTo(target);
-        data.CopyTo(target[NbdOptionReply.Size..]);
-        _output.Advance(NbdOptionReply.Size + data.Length);
-    }
 }

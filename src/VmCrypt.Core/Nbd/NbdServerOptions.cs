@@ -1,12 +1,22 @@
 using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Block.Nbd.Tls;
 
 namespace VmCrypt.Core.Nbd;
 
 /// <summary>Where and under which limits a server serves.</summary>
 public sealed record NbdServerOptions
 {
-    /// <summary>At least one. A TCP address is as open as it says: give <c>127.0.0.1</c> unless others are meant to connect.</summary>
+    /// <summary>At least one. A TCP address that others can reach needs <see cref="Tls"/> required, or <see cref="PlainForOthers"/>.</summary>
     public required IReadOnlyList<NbdAddress> Listen { get; init; }
+
+    /// <summary>Anything but <see cref="NbdTlsMode.Off"/> needs <see cref="Credentials"/>.</summary>
+    public NbdTlsMode Tls { get; init; }
+
+    /// <summary>What the server proves itself with in TLS; the caller's to dispose, when the server has stopped.</summary>
+    public TlsServerCredentials? Credentials { get; init; }
+
+    /// <summary>Serves others than this machine in clear. They, and the network in between, read the plain disk.</summary>
+    public bool PlainForOthers { get; init; }
 
     /// <summary>Further clients are turned away until one leaves.</summary>
     public int MaxConnections { get; init; } = 64;

@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Block.Nbd.Tls;
+using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Nbd;
 
@@ -13,6 +15,7 @@ internal sealed class NbdTransport : IDisposable
 {
     private readonly Socket _socket;
     private readonly Lock _sending = new();
+    private Stream? _secure;
     private volatile bool _broken;
 
     public NbdTransport(Socket socket)
@@ -23,14 +26,24 @@ internal sealed class NbdTransport : IDisposable
 
     public string Peer => _socket.ProtocolType == ProtocolType.Tcp ? _socket.RemoteEndPoint?.ToString() ?? string.Empty : string.Empty;
 
+    /// <summary>From here on everything goes through TLS.</summary>
+    /// <returns>Who the client proved to be; null where that was not asked.</returns>
+    /// <exception cref="VmCryptException">An id that begins with Tls.</exception>
+    public string? Secure(TlsServerCredentials credentials)
+    {
+        TlsSession session = credentials.Accept(new NetworkStream(_socket, ownsSocket: false));
+        _secure = session.Stream;
+        return session.Identity;
+    }
+
     /// <summary>At least one byte, or 0 when the connection is at its end.</summary>
     public int Receive(Memory<byte> target)
     {
         try
         {
-            return _broken ? 0 : _socket.Receive(target.Span);
+            return _broken ? 0 : _secure is { } secure ? secure.Read(target.Span) : _socket.Receive(target.Span);
         }
-        catch (Exception fault) when (fault is SocketException or ObjectDisposedException)
+        catch (Exception fault) when (NbdChannel.IsBreak(fault))
         {
             return 0;
         }
@@ -43,23 +56,45 @@ internal sealed class NbdTransport : IDisposable
         {
             try
             {
-                for (int at = 0; at < source.Length && !_broken;)
-                {
-                    at += _socket.Send(source.Span[at..]);
-                }
+                SendAll(source.Span);
             }
-            catch (Exception fault) when (fault is SocketException or ObjectDisposedException)
+            catch (Exception fault) when (NbdChannel.IsBreak(fault))
             {
                 // Half an answer may be out: nothing else may follow it.
-                Dispose();
+                Break();
             }
         }
     }
 
     /// <summary>Ends the connection; whoever is blocked in it returns.</summary>
-    public void Dispose()
+    public void Break()
     {
         _broken = true;
         _socket.Dispose();
+    }
+
+    /// <summary>When nobody is in it any more.</summary>
+    public void Dispose()
+    {
+        Break();
+        _secure?.Dispose();
+    }
+
+    private void SendAll(ReadOnlySpan<byte> source)
+    {
+        if (_secure is { } secure)
+        {
+            if (!_broken && !source.IsEmpty)
+            {
+                secure.Write(source);
+            }
+
+            return;
+        }
+
+        for (int at = 0; at < source.Length && !_broken;)
+        {
+            at += _socket.Send(source[at..]);
+        }
     }
 }

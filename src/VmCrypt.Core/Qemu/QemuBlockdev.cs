@@ -34,6 +34,9 @@ public sealed record BlockdevOptions
 
     /// <summary>A detached LUKS header, which QEMU 9.0 and newer read.</summary>
     public string? HeaderPath { get; init; }
+
+    /// <summary>The tls-creds object through which QEMU reaches an NBD server with TLS.</summary>
+    public string? TlsCredentialsId { get; init; }
 }
 
 /// <summary>An image as QEMU's block nodes: for <c>-blockdev</c> and for QMP's <c>blockdev-add</c>.</summary>
@@ -121,7 +124,7 @@ public sealed class QemuBlockdev
 
         if (image.Backing is { } backing)
         {
-            qcow2["backing"] = Node(backing, new BlockdevOptions { ReadOnly = true, Cache = options.Cache }, secretOf);
+            qcow2["backing"] = Node(backing, new BlockdevOptions { ReadOnly = true, Cache = options.Cache, TlsCredentialsId = options.TlsCredentialsId }, secretOf);
         }
 
         return qcow2;
@@ -134,7 +137,7 @@ public sealed class QemuBlockdev
     {
         bool device = OperatingSystem.IsLinux() && BlockNode.Of(path) is not null;
         JsonObject node = DiskLocation.IsNbdUri(path)
-            ? Nbd(NbdUri.Parse(path))
+            ? Nbd(NbdUri.Parse(path), options.TlsCredentialsId)
             : QemuOptions.Of(("driver", device ? "host_device" : "file"), ("filename", path));
         foreach ((string key, JsonNode? value) in QemuOptions.Of(("read-only", options.ReadOnly ? true : null), ("cache", Cache(options)), ("discard", options.Discard ? "unmap" : null)).ToArray())
         {
@@ -144,7 +147,7 @@ public sealed class QemuBlockdev
         return node;
     }
 
-    private static JsonObject Nbd(NbdUri uri) => QemuOptions.Of(
+    private static JsonObject Nbd(NbdUri uri, string? credentials) => QemuOptions.Of(
         ("driver", "nbd"),
         ("server", uri.Address switch
         {
@@ -152,7 +155,10 @@ public sealed class QemuBlockdev
             NbdAddress.Tcp tcp => QemuOptions.Of(("type", "inet"), ("host", tcp.Host), ("port", $"{tcp.Port}")),
             _ => throw new InvalidOperationException("The kinds of address are the two above."),
         }),
-        ("export", uri.Export.Length > 0 ? uri.Export : null));
+        ("export", uri.Export.Length > 0 ? uri.Export : null),
+        ("tls-creds", uri.Tls is null ? null : QemuObject.RequireId(credentials ?? throw new InvalidInputException(
+            ErrorIds.QemuOptionInvalid, $"QEMU reaches '{uri}' through a tls-creds object, and none is named."))),
+        ("tls-hostname", uri.Tls?.HostName));
 
     private static JsonObject? Cache(BlockdevOptions options) => options.Cache switch
     {

@@ -1,3 +1,4 @@
+using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Stack;
@@ -19,7 +20,7 @@ public sealed class DiskLocation
     /// <summary>The folder of a local file, against which relative references of the image are resolved; null for NBD.</summary>
     public string? Folder => IsNbd ? null : Path.GetDirectoryName(Text);
 
-    /// <summary>Reads a path or an <c>nbd://</c>, <c>nbd+unix://</c> URI.</summary>
+    /// <summary>Reads a path or an <c>nbd://</c>, <c>nbd+unix://</c>, <c>nbds://</c>, <c>nbds+unix://</c> URI.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.LocationInvalid"/>.</exception>
     public static DiskLocation Parse(string text)
     {
@@ -31,8 +32,7 @@ public sealed class DiskLocation
         return IsNbdUri(text) ? new DiskLocation(text, isNbd: true) : new DiskLocation(Path.GetFullPath(text), isNbd: false);
     }
 
-    public static bool IsNbdUri(string text) =>
-        text.StartsWith("nbd:", StringComparison.OrdinalIgnoreCase) || text.StartsWith("nbd+unix:", StringComparison.OrdinalIgnoreCase);
+    public static bool IsNbdUri(string text) => NbdUri.IsMeant(text);
 
     public override string ToString() => Text;
 }

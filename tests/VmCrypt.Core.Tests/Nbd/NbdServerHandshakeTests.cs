@@ -228,6 +228,56 @@ public sealed class NbdServerHandshakeTests
         Assert.Equal(go.Length, Feed.Some(handshake.Advance, [.. go, .. Wire.Request(NbdCommand.Read, 0, 1)]));
     }
 
+    [Fact]
+    public void Where_TLS_is_required_everything_before_it_is_refused()
+    {
+        NbdServerHandshake handshake = Started(NbdTlsMode.Require);
+        NbdOption[] options = [NbdOption.List, NbdOption.Info, NbdOption.Go, NbdOption.StructuredReply, NbdOption.ListMetaContext, NbdOption.SetMetaContext, (NbdOption)4711];
+
+        foreach (NbdOption option in options)
+        {
+            Feed.All(handshake.Advance, Wire.Option(option, Wire.Info("disk")));
+            Assert.Equal(Wire.OptionReply(option, NbdOptionReplyType.ErrorTlsRequired), _output.Taken());
+        }
+
+        Assert.Equal(NbdServerStage.Options, handshake.Stage);
+        Feed.All(handshake.Advance, Wire.Option(NbdOption.ExportName, [.. "disk"u8]));
+        Assert.Empty(_output.Taken());
+        Assert.Equal(NbdServerStage.Closed, handshake.Stage);
+    }
+
+    [Theory]
+    [InlineData(NbdTlsMode.On)]
+    [InlineData(NbdTlsMode.Require)]
+    public void TLS_begins_behind_an_acknowledgement_and_nothing_is_read_before(NbdTlsMode mode)
+    {
+        NbdServerHandshake handshake = Started(mode);
+        byte[] start = Wire.Option(NbdOption.StartTls);
+
+        Assert.Equal(start.Length, Feed.Some(handshake.Advance, [.. start, .. Wire.Option(NbdOption.List)]));
+
+        Assert.Equal(Wire.OptionReply(NbdOption.StartTls, NbdOptionReplyType.Ack), _output.Taken());
+        Assert.Equal(NbdServerStage.StartTls, handshake.Stage);
+        handshake.TlsStarted();
+        Feed.All(handshake.Advance, [.. Wire.Option(NbdOption.StartTls), .. Wire.Go("disk")]);
+        Assert.Equal(Wire.OptionReply(NbdOption.StartTls, NbdOptionReplyType.ErrorInvalid), _output.Taken()[..NbdOptionReply.Size]);
+        Assert.Equal(NbdServerStage.Transmission, handshake.Stage);
+    }
+
+    [Fact]
+    public void What_was_settled_in_clear_is_forgotten_in_TLS()
+    {
+        NbdServerHandshake handshake = Started(NbdTlsMode.On);
+        Feed.All(handshake.Advance,
+            [.. Wire.Option(NbdOption.StructuredReply), .. Wire.Option(NbdOption.SetMetaContext, Wire.Contexts("disk", "base:allocation")), .. Wire.Option(NbdOption.StartTls)]);
+
+        handshake.TlsStarted();
+        Feed.All(handshake.Advance, Wire.Go("disk"));
+
+        Assert.False(handshake.Agreement!.StructuredReplies);
+        Assert.Null(handshake.Agreement.AllocationContext);
+    }
+
     private byte[] Answer(params byte[][] options)
     {
         NbdServerHandshake handshake = Started();
@@ -236,19 +286,20 @@ public sealed class NbdServerHandshakeTests
     }
 
     /// <summary>Behind greeting and client flags.</summary>
-    private NbdServerHandshake Started()
+    private NbdServerHandshake Started(NbdTlsMode tls = NbdTlsMode.Off)
     {
-        NbdServerHandshake handshake = Start();
+        NbdServerHandshake handshake = Start(tls);
         Feed.All(handshake.Advance, Wire.U32(3));
         _output.ResetWrittenCount();
         return handshake;
     }
 
-    private NbdServerHandshake Start() => new(
+    private NbdServerHandshake Start(NbdTlsMode tls = NbdTlsMode.Off) => new(
         new NbdExportTable(
             [
                 new NbdExport("disk", new MemoryDevice(65536)) { Description = "a disk" },
                 new NbdExport("locked", new MemoryDevice(4096)) { ReadOnly = true },
             ]),
+        tls,
         _output);
 }

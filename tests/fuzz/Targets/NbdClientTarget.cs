@@ -6,10 +6,11 @@ using VmCrypt.Fuzz.Engine;
 namespace VmCrypt.Fuzz.Targets;
 
 /// <summary>An NBD server's bytes, from its greeting to its last reply, without a socket.</summary>
-/// <remarks>The first byte says how the bytes are cut into pieces, and (its top bit) whether the client only lists exports.</remarks>
+/// <remarks>The first byte says how the bytes are cut into pieces, and (its top bits) whether the client only lists exports and wants TLS.</remarks>
 internal sealed class NbdClientTarget : IFuzzTarget
 {
     private const byte ListOnly = 0x80;
+    private const byte WantTls = 0x40;
     private const int CallSize = 8192;
 
     public string Name => "nbd-client";
@@ -25,7 +26,7 @@ internal sealed class NbdClientTarget : IFuzzTarget
 
         var received = new Queue<ReadOnlyMemory<byte>>(NbdScript.Pieces(input[1..].ToArray(), (byte)(input[0] & ~ListOnly)));
         var client = new SocketlessClient(received, trace);
-        client.Negotiate((input[0] & ListOnly) != 0 ? null : "disk");
+        client.Negotiate((input[0] & ListOnly) != 0 ? null : "disk", (input[0] & WantTls) != 0);
         client.Converse();
     }
 
@@ -38,10 +39,10 @@ internal sealed class NbdClientTarget : IFuzzTarget
         private NbdAgreement? _agreement;
         private ReadOnlyMemory<byte> _rest;
 
-        public void Negotiate(string? export)
+        public void Negotiate(string? export, bool tls)
         {
             var output = new ArrayBufferWriter<byte>();
-            var handshake = new NbdClientHandshake(export, output);
+            var handshake = new NbdClientHandshake(export, tls, output);
             while (!handshake.IsFinished)
             {
                 while (handshake.Advance(_buffer.Unread) is > 0 and int taken)
@@ -51,6 +52,14 @@ internal sealed class NbdClientTarget : IFuzzTarget
                 }
 
                 output.ResetWrittenCount();
+                if (handshake.WantsTls)
+                {
+                    // The connector refuses what follows in clear; what comes from here on stands for what TLS would have decrypted.
+                    DefectException.Unless(output.WrittenCount == 0, "The client speaks before TLS stands.");
+                    handshake.TlsStarted();
+                    continue;
+                }
+
                 if (!handshake.IsFinished && !Receive(_buffer.Free))
                 {
                     throw handshake.HungUp();

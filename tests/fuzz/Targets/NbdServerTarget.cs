@@ -1,13 +1,17 @@
 using System.Buffers;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Nbd;
 using VmCrypt.Fuzz.Engine;
 
 namespace VmCrypt.Fuzz.Targets;
 
 /// <summary>An NBD client's bytes, from its flags to its last request, without a socket.</summary>
-/// <remarks>The first byte says how the bytes are cut into pieces.</remarks>
+/// <remarks>
+/// The first byte says how the bytes are cut into pieces, and (its top bits) whether TLS is optional or required; what
+/// follows STARTTLS stands for what TLS would have decrypted.
+/// </remarks>
 internal sealed class NbdServerTarget : IFuzzTarget
 {
     private const long DiskSize = 1024 * 1024;
@@ -33,11 +37,12 @@ internal sealed class NbdServerTarget : IFuzzTarget
         }
 
         var output = new ArrayBufferWriter<byte>();
-        var handshake = new NbdServerHandshake(new NbdExportTable(Exports(trace)), output);
+        NbdTlsMode tls = (input[0] >> 6) switch { 2 => NbdTlsMode.On, 3 => NbdTlsMode.Require, _ => NbdTlsMode.Off };
+        var handshake = new NbdServerHandshake(new NbdExportTable(Exports(trace)), tls, output);
         var buffer = new NbdReceiveBuffer();
         using var pool = new NbdBufferPool();
         Transmission? transmission = null;
-        foreach (ReadOnlyMemory<byte> piece in NbdScript.Pieces(input[1..].ToArray(), input[0]))
+        foreach (ReadOnlyMemory<byte> piece in NbdScript.Pieces(input[1..].ToArray(), (byte)(input[0] & 0x7f)))
         {
             for (ReadOnlyMemory<byte> rest = piece; !rest.IsEmpty;)
             {
@@ -74,6 +79,11 @@ internal sealed class NbdServerTarget : IFuzzTarget
         }
 
         trace.Note($"{handshake.Stage}");
+        if (handshake.Stage == NbdServerStage.StartTls)
+        {
+            StartTls(handshake, buffer);
+        }
+
         if (handshake.Stage == NbdServerStage.Transmission)
         {
             transmission ??= new Transmission(handshake.Agreement!, handshake.Export!.Device, pool, trace);
@@ -82,6 +92,17 @@ internal sealed class NbdServerTarget : IFuzzTarget
                 buffer.Consume(taken);
             }
         }
+    }
+
+    /// <summary>As the connection does: plain bytes behind the wish for TLS are nobody's.</summary>
+    private static void StartTls(NbdServerHandshake handshake, NbdReceiveBuffer buffer)
+    {
+        if (!buffer.Unread.IsEmpty)
+        {
+            throw new ProtocolException(ErrorIds.NbdTlsInjected, "Plain bytes follow.");
+        }
+
+        handshake.TlsStarted();
     }
 
     /// <summary>Requests cut out of the stream, and performed.</summary>

@@ -6,8 +6,9 @@ namespace VmCrypt.Core.Block.Nbd;
 
 /// <summary>The client's side of the handshake, without a socket: spans in, bytes out, until <see cref="Agreement"/> or <see cref="Exports"/> stands.</summary>
 /// <remarks>
-/// Asks for structured replies, then base:allocation, then GO with block sizes; a server that knows none of that is
-/// taken as it is, down to EXPORT_NAME. Oldstyle servers are refused: they cannot name exports or report errors.
+/// Asks for TLS if it is wanted (and for nothing before), structured replies, then base:allocation, then GO with block sizes;
+/// a server that knows none of the last three is taken as it is, down to EXPORT_NAME. Oldstyle servers are refused: they
+/// cannot name exports or report errors.
 /// </remarks>
 internal sealed class NbdClientHandshake
 {
@@ -16,6 +17,7 @@ internal sealed class NbdClientHandshake
     private const int PaddingAfterExportName = 124;
 
     private readonly string? _export;
+    private readonly bool _tls;
     private readonly IBufferWriter<byte> _output;
     private readonly List<NbdExportInfo> _exports = [];
     private NbdOption? _asked;
@@ -26,9 +28,11 @@ internal sealed class NbdClientHandshake
     private (uint Minimum, uint Preferred, uint MaximumPayload)? _blocks;
 
     /// <param name="export">The export to go to; null lists them all.</param>
-    public NbdClientHandshake(string? export, IBufferWriter<byte> output)
+    /// <param name="tls">Nothing is asked for before TLS stands.</param>
+    public NbdClientHandshake(string? export, bool tls, IBufferWriter<byte> output)
     {
         _export = export;
+        _tls = tls;
         _output = output;
     }
 
@@ -40,18 +44,28 @@ internal sealed class NbdClientHandshake
 
     public bool IsFinished => Agreement is not null || Exports is not null;
 
+    /// <summary>The server is ready for TLS; <see cref="TlsStarted"/> goes on behind its handshake.</summary>
+    public bool WantsTls { get; private set; }
+
     /// <summary>Understands one message at the front of <paramref name="input"/> and returns its length, 0 when it is not whole yet.</summary>
     /// <exception cref="ProtocolException"><see cref="ErrorIds.NbdGreetingInvalid"/>, <see cref="ErrorIds.NbdOptionReplyInvalid"/>, <see cref="ErrorIds.NbdExportInvalid"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.NbdExportNotFound"/>.</exception>
-    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.NbdTlsRequired"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.NbdTlsRequired"/>, <see cref="ErrorIds.NbdTlsRefused"/>.</exception>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.NbdOptionRefused"/>.</exception>
     public int Advance(ReadOnlySpan<byte> input) => _asked switch
     {
-        _ when IsFinished => 0,
+        _ when IsFinished || WantsTls => 0,
         null => ReadGreeting(input),
         NbdOption.ExportName => ReadExportNameReply(input),
         _ => ReadOptionReply(input),
     };
+
+    /// <summary>TLS stands: now what was the purpose is asked for.</summary>
+    public void TlsStarted()
+    {
+        WantsTls = false;
+        AskForPurpose();
+    }
 
     /// <summary>What it means that the server hung up here.</summary>
     public VmCryptException HungUp() => _asked == NbdOption.ExportName
@@ -98,19 +112,26 @@ internal sealed class NbdClientHandshake
         new SpanWriter(_output.GetSpan(sizeof(uint))).UInt32BigEndian((uint)flags);
         _output.Advance(sizeof(uint));
 
-        if (_export is null)
+        if (!fixedNewstyle && (_tls || _export is null))
         {
-            Ask(fixedNewstyle ? NbdOption.List : throw Refused(NbdOption.List, "it knows only the old newstyle handshake"));
+            throw Refused(_tls ? NbdOption.StartTls : NbdOption.List, "it knows only the old newstyle handshake");
+        }
+
+        if (_tls)
+        {
+            Ask(NbdOption.StartTls);
         }
         else if (fixedNewstyle)
         {
-            Ask(NbdOption.StructuredReply);
+            AskForPurpose();
         }
         else
         {
-            Ask(NbdOption.ExportName, NbdText.Encode(_export));
+            Ask(NbdOption.ExportName, NbdText.Encode(_export!));
         }
     }
+
+    private void AskForPurpose() => Ask(_export is null ? NbdOption.List : NbdOption.StructuredReply);
 
     private int ReadExportNameReply(ReadOnlySpan<byte> input)
     {
@@ -167,6 +188,9 @@ internal sealed class NbdClientHandshake
     {
         switch (reply.Option, reply.Type)
         {
+            case (NbdOption.StartTls, NbdOptionReplyType.Ack):
+                WantsTls = true;
+                break;
             case (NbdOption.List, NbdOptionReplyType.Server):
                 AddExport(data);
                 break;
@@ -176,13 +200,13 @@ internal sealed class NbdClientHandshake
                 break;
             case (NbdOption.StructuredReply, NbdOptionReplyType.Ack):
                 _structuredReplies = true;
-                AskForAllocation();
+                Ask(NbdOption.SetMetaContext, NbdOptionQuestions.Context(_export!, NbdMetaContext.Allocation));
                 break;
             case (NbdOption.SetMetaContext, NbdOptionReplyType.MetaContext):
                 SetContext(data);
                 break;
             case (NbdOption.SetMetaContext, NbdOptionReplyType.Ack):
-                AskToGo();
+                Ask(NbdOption.Go, NbdOptionQuestions.Go(_export!, NbdInfoType.BlockSize));
                 break;
             case (NbdOption.Go, NbdOptionReplyType.Info):
                 SetInfo(data);
@@ -199,14 +223,16 @@ internal sealed class NbdClientHandshake
     {
         switch (reply.Option, reply.Type)
         {
+            case (NbdOption.StartTls, not NbdOptionReplyType.ErrorShutdown):
+                throw new RefusedException(ErrorIds.NbdTlsRefused, "The NBD server has no TLS; write nbd for nbds in its URI to talk to it in clear.");
             case (_, NbdOptionReplyType.ErrorTlsRequired):
-                throw new UnsupportedFeatureException(ErrorIds.NbdTlsRequired, "The NBD server wants TLS, which is not supported.");
+                throw new RefusedException(ErrorIds.NbdTlsRequired, "The NBD server wants TLS; write nbds for nbd in its URI, and where the certificates are.");
             case (NbdOption.StructuredReply, not NbdOptionReplyType.ErrorShutdown):
-                AskToGo();
+                Ask(NbdOption.Go, NbdOptionQuestions.Go(_export!, NbdInfoType.BlockSize));
                 break;
             case (NbdOption.SetMetaContext, not NbdOptionReplyType.ErrorShutdown):
                 _allocationContext = null;
-                AskToGo();
+                Ask(NbdOption.Go, NbdOptionQuestions.Go(_export!, NbdInfoType.BlockSize));
                 break;
             case (NbdOption.Go, NbdOptionReplyType.ErrorUnsupported):
                 Ask(NbdOption.ExportName, NbdText.Encode(_export!));
@@ -273,32 +299,6 @@ internal sealed class NbdClientHandshake
             default:
                 break;
         }
-    }
-
-    private void AskForAllocation()
-    {
-        byte[] export = NbdText.Encode(_export!);
-        byte[] query = NbdText.Encode(NbdMetaContext.Allocation);
-        byte[] data = new byte[(3 * sizeof(uint)) + export.Length + query.Length];
-        var writer = new SpanWriter(data);
-        writer.UInt32BigEndian((uint)export.Length);
-        writer.Bytes(export);
-        writer.UInt32BigEndian(1);
-        writer.UInt32BigEndian((uint)query.Length);
-        writer.Bytes(query);
-        Ask(NbdOption.SetMetaContext, data);
-    }
-
-    private void AskToGo()
-    {
-        byte[] export = NbdText.Encode(_export!);
-        byte[] data = new byte[sizeof(uint) + export.Length + (2 * sizeof(ushort))];
-        var writer = new SpanWriter(data);
-        writer.UInt32BigEndian((uint)export.Length);
-        writer.Bytes(export);
-        writer.UInt16BigEndian(1);
-        writer.UInt16BigEndian((ushort)NbdInfoType.BlockSize);
-        Ask(NbdOption.Go, data);
     }
 
     private void Go()

@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-
 namespace VmCrypt.Core.Block.Nbd;
 
 /// <summary>The client's end of a connection in the transmission phase: many calls at a time, answered in any order.</summary>
@@ -16,7 +14,7 @@ internal sealed class NbdConnection : IAsyncDisposable
     // How long a cancelled call or a good-bye waits for a server that takes nothing.
     private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(500);
 
-    private readonly Socket _socket;
+    private readonly NbdChannel _channel;
     private readonly NbdReceiveBuffer _received;
     private readonly NbdCalls _calls = new();
     private readonly NbdReplyReader _reader;
@@ -27,9 +25,9 @@ internal sealed class NbdConnection : IAsyncDisposable
     private Exception? _broken;
 
     /// <param name="received">What came in behind the handshake.</param>
-    public NbdConnection(Socket socket, NbdReceiveBuffer received, NbdAgreement agreement)
+    public NbdConnection(NbdChannel channel, NbdReceiveBuffer received, NbdAgreement agreement)
     {
-        _socket = socket;
+        _channel = channel;
         _received = received;
         Agreement = agreement;
         _reader = new NbdReplyReader(agreement, _calls);
@@ -88,15 +86,19 @@ internal sealed class NbdConnection : IAsyncDisposable
                 int together = Math.Min(data.Length, Together);
                 call.Request.WriteTo(_outgoing);
                 data.Span[..together].CopyTo(_outgoing.AsSpan(NbdRequest.Size));
-                await SendAsync(_outgoing.AsMemory(0, NbdRequest.Size + together));
-                await SendAsync(data[together..]);
+                // Half a request would make everything after it senseless: once begun, sending cannot be cancelled.
+                await _channel.SendAsync(_outgoing.AsMemory(0, NbdRequest.Size + together), CancellationToken.None);
+                if (data.Length > together)
+                {
+                    await _channel.SendAsync(data[together..], CancellationToken.None);
+                }
             }
             finally
             {
                 call.EndUse();
             }
         }
-        catch (Exception fault) when (fault is SocketException or ObjectDisposedException)
+        catch (Exception fault) when (NbdChannel.IsBreak(fault))
         {
             Break(fault);
             throw NbdCalls.Lost(_broken!);
@@ -104,15 +106,6 @@ internal sealed class NbdConnection : IAsyncDisposable
         finally
         {
             _sending.Release();
-        }
-    }
-
-    // Half a request would make everything after it senseless: once begun, sending cannot be cancelled.
-    private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)
-    {
-        while (!bytes.IsEmpty)
-        {
-            bytes = bytes[await _socket.SendAsync(bytes, CancellationToken.None)..];
         }
     }
 
@@ -129,7 +122,7 @@ internal sealed class NbdConnection : IAsyncDisposable
 
                 Memory<byte> missing = _reader.Missing;
                 bool direct = missing.Length >= WorthDirect;
-                int count = await _socket.ReceiveAsync(direct ? missing : _received.Free, CancellationToken.None);
+                int count = await _channel.ReceiveAsync(direct ? missing : _received.Free, CancellationToken.None);
                 if (count == 0)
                 {
                     throw new EndOfStreamException("the server closed it");
@@ -167,9 +160,9 @@ internal sealed class NbdConnection : IAsyncDisposable
             byte[] goodbye = new byte[NbdRequest.Size];
             new NbdRequest(NbdCommand.Disconnect, NbdCommandFlags.None, Cookie: 0, Offset: 0, Length: 0).WriteTo(goodbye);
             using var limit = new CancellationTokenSource(s_patience);
-            await _socket.SendAsync(goodbye, limit.Token);
+            await _channel.SendAsync(goodbye, limit.Token);
         }
-        catch (Exception gone) when (gone is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception gone) when (NbdChannel.IsBreak(gone) || gone is OperationCanceledException)
         {
             // The server left first or reads no more; there is nobody to say good-bye to.
         }
@@ -183,7 +176,7 @@ internal sealed class NbdConnection : IAsyncDisposable
     private void Break(Exception reason)
     {
         Interlocked.CompareExchange(ref _broken, reason, comparand: null);
-        _socket.Dispose();
+        _channel.Dispose();
     }
 
     private sealed class CancelState(NbdConnection connection, NbdCall call)

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using VmCrypt.Core.Errors;
 
@@ -50,7 +49,8 @@ public sealed class NbdDevice : IBlockDevice
     /// <summary>Connects and negotiates; nothing is written.</summary>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.NbdConnectFailed"/>, <see cref="ErrorIds.NbdConnectionLost"/>, <see cref="ErrorIds.NbdOptionRefused"/>.</exception>
     /// <exception cref="MissingException"><see cref="ErrorIds.NbdExportNotFound"/>.</exception>
-    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.NbdTlsRequired"/>.</exception>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.TlsCredentialsInvalid"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.NbdTlsRequired"/>, <see cref="ErrorIds.NbdTlsRefused"/>; or the server's certificate was refused: an id that begins with Tls.</exception>
     /// <exception cref="ProtocolException">The server breaks the protocol: an id that begins with Nbd.</exception>
     public static async Task<NbdDevice> ConnectAsync(NbdUri uri, NbdClientOptions options, CancellationToken cancellationToken)
     {
@@ -84,9 +84,9 @@ public sealed class NbdDevice : IBlockDevice
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.NbdConnectFailed"/>, <see cref="ErrorIds.NbdOptionRefused"/>.</exception>
     public static async Task<IReadOnlyList<NbdExportInfo>> ListAsync(NbdUri uri, CancellationToken cancellationToken)
     {
-        (Socket socket, _, NbdClientHandshake done) = await NbdConnector.ConnectAsync(
-            uri.Address, export: null, NbdClientOptions.Default.ConnectTimeout, cancellationToken);
-        socket.Dispose();
+        (NbdChannel channel, _, NbdClientHandshake done) = await NbdConnector.ConnectAsync(
+            uri, list: true, NbdClientOptions.Default.ConnectTimeout, cancellationToken);
+        channel.Dispose();
         return done.Exports!;
     }
 
@@ -200,9 +200,9 @@ public sealed class NbdDevice : IBlockDevice
 
     private static async Task<NbdConnection> OpenAsync(NbdUri uri, NbdClientOptions options, CancellationToken cancellationToken)
     {
-        (Socket socket, NbdReceiveBuffer received, NbdClientHandshake done) =
-            await NbdConnector.ConnectAsync(uri.Address, uri.Export, options.ConnectTimeout, cancellationToken);
-        return new NbdConnection(socket, received, done.Agreement!);
+        (NbdChannel channel, NbdReceiveBuffer received, NbdClientHandshake done) =
+            await NbdConnector.ConnectAsync(uri, list: false, options.ConnectTimeout, cancellationToken);
+        return new NbdConnection(channel, received, done.Agreement!);
     }
 
     // A hole whose content is not said to be zero may read as anything.

@@ -2,18 +2,21 @@ using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Block.Nbd;
 
-/// <summary>An NBD URI: <c>nbd://host:port/export</c> or <c>nbd+unix:///export?socket=/path</c>.</summary>
+/// <summary>An NBD URI: <c>nbd://host:port/export</c> or <c>nbd+unix:///export?socket=/path</c>, with TLS <c>nbds</c> for <c>nbd</c>.</summary>
 /// <remarks>
 /// As the NBD project's doc/uri.md has it: the export name is the path without its first slash, percent-decoded, and may be empty;
 /// parameters that we do not know are refused, because ignoring one (a TLS setting, say) could mean less protection than was asked for.
+/// Those of TLS are libnbd's: <c>tls-certificates</c> (a folder), <c>tls-hostname</c>, <c>tls-verify-peer</c>.
 /// </remarks>
 public sealed record NbdUri(NbdAddress Address, string Export = "")
 {
     /// <summary>The port that IANA gave to NBD.</summary>
     public const int DefaultPort = 10809;
 
-    private const string Tcp = "nbd://";
-    private const string Unix = "nbd+unix://";
+    private const string Tcp = "nbd";
+    private const string Unix = "nbd+unix";
+    private const string TlsTcp = "nbds";
+    private const string TlsUnix = "nbds+unix";
 
     /// <summary>Free text, not a path; empty for the server's default.</summary>
     public string Export { get; } = NbdText.IsValid(Export)
@@ -21,42 +24,45 @@ public sealed record NbdUri(NbdAddress Address, string Export = "")
         : throw new InvalidInputException(ErrorIds.NbdUriInvalid,
             $"An NBD export's name has no NUL, no half characters and at most {NbdLimits.MaxString} bytes.");
 
+    /// <summary>Null for a connection in clear.</summary>
+    public NbdTls? Tls { get; init; }
+
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.NbdUriInvalid"/>.</exception>
-    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.NbdTlsRequired"/>: a scheme of the nbds family.</exception>
     public static NbdUri Parse(string text)
     {
-        if (text.StartsWith("nbds", StringComparison.OrdinalIgnoreCase))
-        {
-            throw new UnsupportedFeatureException(ErrorIds.NbdTlsRequired, $"'{text}' asks for TLS, which is not supported.");
-        }
-
         if (text.Contains('#', StringComparison.Ordinal))
         {
             throw Invalid(text, "a fragment has no meaning there");
         }
 
-        return text switch
+        int end = text.IndexOf("://", StringComparison.Ordinal);
+        string scheme = end < 0 ? string.Empty : text[..end].ToLowerInvariant();
+        return scheme switch
         {
-            _ when text.StartsWith(Tcp, StringComparison.OrdinalIgnoreCase) => ParseTcp(text, Split(text, Tcp.Length)),
-            _ when text.StartsWith(Unix, StringComparison.OrdinalIgnoreCase) => ParseUnix(text, Split(text, Unix.Length)),
-            _ => throw Invalid(text, "write nbd://host:port/export or nbd+unix:///export?socket=/path"),
+            Tcp or TlsTcp => ParseTcp(text, Split(text, end + 3), scheme == TlsTcp),
+            Unix or TlsUnix => ParseUnix(text, Split(text, end + 3), scheme == TlsUnix),
+            _ => throw Invalid(text, "write nbd://host:port/export or nbd+unix:///export?socket=/path, or nbds for TLS"),
         };
     }
 
-    public override string ToString() => Address switch
-    {
-        NbdAddress.Tcp tcp => $"{Tcp}{tcp}/{Escape(Export)}",
-        NbdAddress.Unix unix => $"{Unix}/{Escape(Export)}?socket={Escape(unix.Path)}",
-        _ => throw new InvalidOperationException("The kinds of address are the two above."),
-    };
+    /// <summary>Whether a text means such a URI, and not a file.</summary>
+    public static bool IsMeant(string text) =>
+        ((string[])[Tcp, Unix, TlsTcp, TlsUnix]).Any(scheme => text.StartsWith($"{scheme}:", StringComparison.OrdinalIgnoreCase));
 
-    private static NbdUri ParseTcp(string text, (string Authority, string Path, string Query) parts)
+    public override string ToString()
     {
-        if (parts.Query.Length > 0)
+        (string authority, string? socket) = Address switch
         {
-            throw Invalid(text, "a TCP address takes no parameters");
-        }
+            NbdAddress.Tcp tcp => ($"{(Tls is null ? Tcp : TlsTcp)}://{tcp}", null),
+            NbdAddress.Unix unix => ($"{(Tls is null ? Unix : TlsUnix)}://", unix.Path),
+            _ => throw new InvalidOperationException("The kinds of address are the two above."),
+        };
+        string query = string.Join('&', new NbdUriQuery(Tls, socket).Pairs.Select(pair => $"{pair.Key}={Escape(pair.Value)}"));
+        return $"{authority}/{Escape(Export)}{(query.Length > 0 ? "?" : null)}{query}";
+    }
 
+    private static NbdUri ParseTcp(string text, (string Authority, string Path, string Query) parts, bool tls)
+    {
         // Uri knows the shapes of hosts (names, IPv4, bracketed IPv6); the path and query are ours because it would normalise them.
         if (parts.Authority.Contains('@', StringComparison.Ordinal)
             || !Uri.TryCreate($"nbd://{parts.Authority}/", UriKind.Absolute, out Uri? uri) || uri.Host.Length == 0 || uri.Port == 0)
@@ -64,31 +70,38 @@ public sealed record NbdUri(NbdAddress Address, string Export = "")
             throw Invalid(text, "its host or port cannot be used");
         }
 
-        return new NbdUri(new NbdAddress.Tcp(uri.DnsSafeHost, uri.Port < 0 ? DefaultPort : uri.Port), Unescape(text, parts.Path));
+        NbdUriQuery query = ParseQuery(text, parts.Query, tls);
+        return query.Socket is null
+            ? new NbdUri(new NbdAddress.Tcp(uri.DnsSafeHost, uri.Port < 0 ? DefaultPort : uri.Port), Unescape(text, parts.Path)) { Tls = query.Tls }
+            : throw Invalid(text, "a TCP address takes no socket");
     }
 
-    private static NbdUri ParseUnix(string text, (string Authority, string Path, string Query) parts)
+    private static NbdUri ParseUnix(string text, (string Authority, string Path, string Query) parts, bool tls)
     {
         if (parts.Authority.Length > 0)
         {
             throw Invalid(text, "a Unix socket has no host; write three slashes");
         }
 
-        string? socket = null;
-        foreach (string parameter in parts.Query.Split('&', StringSplitOptions.RemoveEmptyEntries))
+        NbdUriQuery query = ParseQuery(text, parts.Query, tls);
+        return string.IsNullOrEmpty(query.Socket)
+            ? throw Invalid(text, "the parameter 'socket' is missing")
+            : new NbdUri(new NbdAddress.Unix(query.Socket), Unescape(text, parts.Path)) { Tls = query.Tls };
+    }
+
+    private static NbdUriQuery ParseQuery(string text, string query, bool tls)
+    {
+        var pairs = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (string parameter in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             int equals = parameter.IndexOf('=', StringComparison.Ordinal);
-            if (equals < 0 || parameter[..equals] != "socket" || socket is not null)
+            if (equals < 0 || !pairs.TryAdd(parameter[..equals], Unescape(text, parameter[(equals + 1)..])))
             {
-                throw Invalid(text, "its only parameter is one 'socket'");
+                throw Invalid(text, $"its parameter '{parameter}' has no value, or comes twice");
             }
-
-            socket = Unescape(text, parameter[(equals + 1)..]);
         }
 
-        return string.IsNullOrEmpty(socket)
-            ? throw Invalid(text, "the parameter 'socket' is missing")
-            : new NbdUri(new NbdAddress.Unix(socket), Unescape(text, parts.Path));
+        return NbdUriQuery.TryParse(pairs, tls, out NbdUriQuery parsed, out string why) ? parsed : throw Invalid(text, why);
     }
 
     private static (string Authority, string Path, string Query) Split(string text, int start)

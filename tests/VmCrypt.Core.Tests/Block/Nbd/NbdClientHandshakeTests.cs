@@ -16,7 +16,7 @@ public sealed class NbdClientHandshakeTests
     [Fact]
     public void Asks_a_modern_server_for_everything()
     {
-        var handshake = new NbdClientHandshake("disk", _output);
+        var handshake = new NbdClientHandshake("disk", tls: false, _output);
 
         Expect(handshake, Wire.Greeting, [.. Wire.U32(3), .. Wire.Option(NbdOption.StructuredReply)]);
         Expect(handshake, Wire.OptionReply(NbdOption.StructuredReply, NbdOptionReplyType.Ack),
@@ -51,7 +51,7 @@ public sealed class NbdClientHandshakeTests
     [Fact]
     public void Takes_a_server_without_options_as_it_is()
     {
-        var handshake = new NbdClientHandshake("disk", _output);
+        var handshake = new NbdClientHandshake("disk", tls: false, _output);
 
         Expect(handshake, Wire.Greeting, [.. Wire.U32(3), .. Wire.Option(NbdOption.StructuredReply)]);
         Expect(handshake, Wire.OptionReply(NbdOption.StructuredReply, NbdOptionReplyType.ErrorUnsupported), Wire.Go("disk", 3));
@@ -64,7 +64,7 @@ public sealed class NbdClientHandshakeTests
     [Fact]
     public void Takes_a_server_of_the_first_newstyle_with_its_padding()
     {
-        var handshake = new NbdClientHandshake("disk", _output);
+        var handshake = new NbdClientHandshake("disk", tls: false, _output);
 
         Expect(handshake, [.. "NBDMAGICIHAVEOPT"u8, 0, 0], [.. Wire.U32(0), .. Wire.Option(NbdOption.ExportName, [.. "disk"u8])]);
         Expect(handshake, [.. Wire.U64(4096), .. Wire.U16(3), .. new byte[124]], []);
@@ -75,7 +75,7 @@ public sealed class NbdClientHandshakeTests
     [Fact]
     public void Goes_on_without_extents_where_they_are_refused()
     {
-        var handshake = new NbdClientHandshake("disk", _output);
+        var handshake = new NbdClientHandshake("disk", tls: false, _output);
         Feed.All(handshake.Advance, [.. Wire.Greeting, .. Wire.OptionReply(NbdOption.StructuredReply, NbdOptionReplyType.Ack)]);
         _output.ResetWrittenCount();
 
@@ -90,7 +90,7 @@ public sealed class NbdClientHandshakeTests
     [Fact]
     public void Lists_and_leaves()
     {
-        var handshake = new NbdClientHandshake(export: null, _output);
+        var handshake = new NbdClientHandshake(export: null, tls: false, _output);
 
         Expect(handshake, Wire.Greeting, [.. Wire.U32(3), .. Wire.Option(NbdOption.List)]);
         Expect(handshake,
@@ -118,7 +118,7 @@ public sealed class NbdClientHandshakeTests
     [Fact]
     public void A_server_that_hangs_up_after_EXPORT_NAME_has_no_such_export()
     {
-        var handshake = new NbdClientHandshake("disk", _output);
+        var handshake = new NbdClientHandshake("disk", tls: false, _output);
         Assert.Equal(ErrorIds.NbdConnectionLost, handshake.HungUp().ErrorId);
 
         Feed.All(handshake.Advance, [.. "NBDMAGICIHAVEOPT"u8, 0, 0]);
@@ -137,8 +137,8 @@ public sealed class NbdClientHandshakeTests
     {
         var toClient = new ArrayBufferWriter<byte>();
         var toServer = new ArrayBufferWriter<byte>();
-        var server = new NbdServerHandshake(new NbdExportTable([new NbdExport("disk", new MemoryDevice(1 << 20))]), toClient);
-        var client = new NbdClientHandshake("disk", toServer);
+        var server = new NbdServerHandshake(new NbdExportTable([new NbdExport("disk", new MemoryDevice(1 << 20))]), NbdTlsMode.Off, toClient);
+        var client = new NbdClientHandshake("disk", tls: false, toServer);
         var log = new List<byte>();
         while (client.Agreement is null)
         {

@@ -56,11 +56,32 @@ public sealed class NbdUriTests
     }
 
     [Theory]
-    [InlineData("nbds://example.com/disk")]
-    [InlineData("nbds+unix:///disk?socket=/s")]
-    public void Refuses_TLS_by_its_own_name(string text)
+    [InlineData("nbds://example.com/disk", "nbds://example.com:10809/disk")]
+    [InlineData("NBDS+UNIX:///disk?socket=/s", "nbds+unix:///disk?socket=/s")]
+    [InlineData("nbds://h/?tls-verify-peer=1", "nbds://h:10809/")]
+    [InlineData("nbds://h/?tls-verify-peer=0", "nbds://h:10809/?tls-verify-peer=0")]
+    [InlineData("nbds://h/d?tls-hostname=other.example&tls-certificates=/etc/pki/my%20disk", "nbds://h:10809/d?tls-certificates=/etc/pki/my%20disk&tls-hostname=other.example")]
+    public void Reads_and_writes_what_TLS_takes(string text, string normal)
     {
-        var error = Assert.Throws<UnsupportedFeatureException>(() => NbdUri.Parse(text));
-        Assert.Equal(ErrorIds.NbdTlsRequired, error.ErrorId);
+        var uri = NbdUri.Parse(text);
+
+        Assert.NotNull(uri.Tls);
+        Assert.Equal(normal, uri.ToString());
+        Assert.Equal(uri, NbdUri.Parse(normal));
+    }
+
+    [Theory]
+    [InlineData("nbd://h/d?tls-certificates=/etc/pki")]
+    [InlineData("nbd+unix:///d?socket=/s&tls-hostname=h")]
+    [InlineData("nbds://h/d?tls-verify-peer=maybe")]
+    [InlineData("nbds://h/d?tls-certificates=")]
+    [InlineData("nbds://h/d?tls-hostname=a&tls-hostname=b")]
+    [InlineData("nbds://h/d?tls-priority=NONE")]
+    [InlineData("nbds://h/d?socket=/s")]
+    [InlineData("nbdss://h/d")]
+    public void Refuses_what_TLS_does_not_take(string text)
+    {
+        var error = Assert.Throws<InvalidInputException>(() => NbdUri.Parse(text));
+        Assert.Equal(ErrorIds.NbdUriInvalid, error.ErrorId);
     }
 }

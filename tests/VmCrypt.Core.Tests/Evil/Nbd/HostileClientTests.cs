@@ -27,7 +27,7 @@ public sealed class HostileClientTests
     [MemberData(nameof(Endings))]
     public void A_handshake_that_cannot_be_understood_ends(string what, byte[] input, string errorId)
     {
-        var handshake = new NbdServerHandshake(Exports(), new ArrayBufferWriter<byte>());
+        var handshake = new NbdServerHandshake(Exports(), NbdTlsMode.Off, new ArrayBufferWriter<byte>());
 
         var error = Assert.Throws<ProtocolException>(() => Feed.All(handshake.Advance, input));
 
@@ -38,7 +38,8 @@ public sealed class HostileClientTests
     {
         { "LIST with data", Wire.Option(NbdOption.List, 1), 3 },
         { "STRUCTURED_REPLY with data", Wire.Option(NbdOption.StructuredReply, 1), 3 },
-        { "STARTTLS", Wire.Option(NbdOption.StartTls), 1 },
+        { "STARTTLS where there is none", Wire.Option(NbdOption.StartTls), 2 },
+        { "STARTTLS with data", Wire.Option(NbdOption.StartTls, 1), 3 },
         { "PEEK_EXPORT", Wire.Option((NbdOption)4), 1 },
         { "EXTENDED_HEADERS", Wire.Option((NbdOption)11), 1 },
         { "option 0", Wire.Option(default), 1 },
@@ -71,7 +72,7 @@ public sealed class HostileClientTests
     public void An_option_that_is_wrong_is_refused_and_the_next_one_served(string what, byte[] option, uint error)
     {
         var output = new ArrayBufferWriter<byte>();
-        var handshake = new NbdServerHandshake(Exports(), output);
+        var handshake = new NbdServerHandshake(Exports(), NbdTlsMode.Off, output);
         Feed.All(handshake.Advance, [.. Wire.U32(3), .. Wire.Option(NbdOption.StructuredReply)]);
         output.ResetWrittenCount();
 
@@ -88,7 +89,7 @@ public sealed class HostileClientTests
     public void Contexts_without_structured_replies_are_refused()
     {
         var output = new ArrayBufferWriter<byte>();
-        var handshake = new NbdServerHandshake(Exports(), output);
+        var handshake = new NbdServerHandshake(Exports(), NbdTlsMode.Off, output);
         Feed.All(handshake.Advance, Wire.U32(3));
         output.ResetWrittenCount();
 

@@ -55,12 +55,29 @@ public sealed class HostileServerTests
     [MemberData(nameof(Handshakes))]
     public void A_handshake_ends_with_its_error(string what, byte[] fromServer, string errorId)
     {
-        var handshake = new NbdClientHandshake("disk", new ArrayBufferWriter<byte>());
+        var handshake = new NbdClientHandshake("disk", tls: false, new ArrayBufferWriter<byte>());
 
         var error = Assert.ThrowsAny<VmCryptException>(() => Feed.All(handshake.Advance, fromServer));
 
         Assert.True(error.ErrorId == errorId, $"{what}: {error.Message}");
         Assert.Null(handshake.Agreement);
+    }
+
+    [Theory]
+    [InlineData((uint)NbdOptionReplyType.ErrorUnsupported, ErrorIds.NbdTlsRefused)]
+    [InlineData((uint)NbdOptionReplyType.ErrorPolicy, ErrorIds.NbdTlsRefused)]
+    [InlineData((uint)NbdOptionReplyType.ErrorShutdown, ErrorIds.NbdOptionRefused)]
+    [InlineData((uint)NbdOptionReplyType.Info, ErrorIds.NbdOptionReplyInvalid)]
+    public void A_server_without_TLS_is_left_before_anything_is_said(uint answer, string errorId)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        var handshake = new NbdClientHandshake("disk", tls: true, output);
+
+        var error = Assert.ThrowsAny<VmCryptException>(() => Feed.All(
+            handshake.Advance, [.. Wire.Greeting, .. Wire.OptionReply(NbdOption.StartTls, (NbdOptionReplyType)answer)]));
+
+        Assert.Equal(errorId, error.ErrorId);
+        Assert.Equal([.. Wire.U32(3), .. Wire.Option(NbdOption.StartTls)], output.WrittenSpan.ToArray());
     }
 
     [Theory]
@@ -71,7 +88,7 @@ public sealed class HostileServerTests
     [InlineData("a name that is not UTF-8", "00000001ff")]
     public void A_list_with_a_broken_entry_is_refused(string what, string entry)
     {
-        var handshake = new NbdClientHandshake(export: null, new ArrayBufferWriter<byte>());
+        var handshake = new NbdClientHandshake(export: null, tls: false, new ArrayBufferWriter<byte>());
 
         var error = Assert.Throws<ProtocolException>(() => Feed.All(handshake.Advance,
             [.. Wire.Greeting, .. Wire.OptionReply(NbdOption.List, NbdOptionReplyType.Server, Convert.FromHexString(entry))]));
@@ -82,7 +99,7 @@ public sealed class HostileServerTests
     [Fact]
     public void A_list_without_end_ends()
     {
-        var handshake = new NbdClientHandshake(export: null, new ArrayBufferWriter<byte>());
+        var handshake = new NbdClientHandshake(export: null, tls: false, new ArrayBufferWriter<byte>());
         Feed.All(handshake.Advance, Wire.Greeting);
         byte[] entry = Wire.OptionReply(NbdOption.List, NbdOptionReplyType.Server, Wire.Text("disk"));
 

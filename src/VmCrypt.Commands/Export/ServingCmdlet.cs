@@ -1,0 +1,99 @@
+using System.Management.Automation;
+using System.Net;
+using VmCrypt.Commands.Host;
+using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Block.Nbd.Tls;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Nbd;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Export;
+
+/// <summary>What a command that serves disks over NBD has to know: where, and to whom.</summary>
+public abstract class ServingCmdlet : UnlockingCmdlet
+{
+    private protected ServingCmdlet()
+    {
+    }
+
+    /// <summary>The Unix socket to serve on.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Socket { get; set; }
+
+    /// <summary>The address to serve on by TCP.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Address { get; set; }
+
+    /// <summary>The TCP port; 0 takes a free one.</summary>
+    [Parameter]
+    [ValidateRange(0, 65535)]
+    public int? Port { get; set; }
+
+    [Parameter]
+    public string ExportName { get; set; } = string.Empty;
+
+    /// <summary>Required where credentials are given; off without.</summary>
+    [Parameter]
+    public NbdTlsMode? Tls { get; set; }
+
+    /// <summary>The folder of server-cert.pem, server-key.pem, ca-cert.pem and ca-crl.pem.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? TlsCredentials { get; set; }
+
+    /// <summary>Clients need no certificate.</summary>
+    [Parameter]
+    public SwitchParameter NoVerifyPeer { get; set; }
+
+    private protected bool HasTcp => Address is not null || Port is not null;
+
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>
+    private protected void RequireServing()
+    {
+        if (Tls is NbdTlsMode.On or NbdTlsMode.Require && TlsCredentials is null)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"-Tls {Tls} needs -TlsCredentials.");
+        }
+
+        if (TlsCredentials is null && NoVerifyPeer)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "-NoVerifyPeer goes with -TlsCredentials.");
+        }
+    }
+
+    /// <summary>The credentials in there are the caller's to dispose.</summary>
+    private protected NbdServerOptions ServerOptions(DiskLocation location)
+    {
+        NbdTlsMode mode = Tls ?? (TlsCredentials is null ? NbdTlsMode.Off : NbdTlsMode.Require);
+        NbdAddress address = ListenAt(location);
+        if (mode != NbdTlsMode.Require && Tls is not null && address is NbdAddress.Tcp tcp && !IsLoopback(tcp.Host))
+        {
+            Shell.WriteWarning($"Whoever reaches {tcp.Host} reads the plain disk, and so does the network in between.");
+        }
+
+        return new NbdServerOptions
+        {
+            Listen = [address],
+            Tls = mode,
+            PlainForOthers = Tls is not null,
+            Credentials = mode == NbdTlsMode.Off ? null : TlsServerCredentials.FromFolder(Shell.ResolveNewPath(TlsCredentials!), !NoVerifyPeer),
+        };
+    }
+
+    private NbdAddress ListenAt(DiskLocation location)
+    {
+        if (HasTcp || (Socket is null && OperatingSystem.IsWindows()))
+        {
+            return new NbdAddress.Tcp(Address ?? "127.0.0.1", Port ?? 0);
+        }
+
+        // A socket's path has about a hundred bytes, an image's name may have more.
+        string image = string.Concat(System.IO.Path.GetFileName(location.Text).Where(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_').Take(40));
+        string name = $"{image}-{Guid.NewGuid().ToString("N")[..8]}.sock";
+        return new NbdAddress.Unix(Socket is null ? System.IO.Path.Combine(RuntimeFolder.Require(), name) : Shell.ResolveNewPath(Socket));
+    }
+
+    private static bool IsLoopback(string host) => IPAddress.TryParse(host, out IPAddress? address) && IPAddress.IsLoopback(address);
+}
