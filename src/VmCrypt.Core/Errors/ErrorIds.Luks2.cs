@@ -92,6 +92,15 @@ public static partial class ErrorIds
     /// <summary>A re-encryption has been begun and not finished.</summary>
     public const string Luks2ReencryptionUnfinished = nameof(Luks2ReencryptionUnfinished);
 
+    /// <summary>The re-encryption is of a kind that only cryptsetup makes and finishes.</summary>
+    public const string Luks2ReencryptionUnsupported = nameof(Luks2ReencryptionUnsupported);
+
+    /// <summary>The metadata of a re-encryption is not what its keys prove: somebody without the keys changed it.</summary>
+    public const string Luks2ReencryptionUnproven = nameof(Luks2ReencryptionUnproven);
+
+    /// <summary>No re-encryption is under way.</summary>
+    public const string Luks2NotReencrypting = nameof(Luks2NotReencrypting);
+
     /// <summary>The payload is encrypted by the drive itself.</summary>
     public const string Luks2OpalUnsupported = nameof(Luks2OpalUnsupported);
 

@@ -6,6 +6,9 @@ namespace VmCrypt.Core.Stack;
 /// <summary>Where a disk lies: a local file or block device, or an export of an NBD server.</summary>
 public sealed class DiskLocation
 {
+    /// <summary>What is added to an image's path for the header of an unfinished decryption, without which the image is noise.</summary>
+    public const string HeaderExtension = ".vmcrypt-header";
+
     private DiskLocation(string text, bool isNbd)
     {
         Text = text;

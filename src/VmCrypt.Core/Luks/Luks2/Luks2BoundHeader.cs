@@ -101,19 +101,8 @@ internal sealed partial class Luks2BoundHeader : LuksHeader
         }
     }
 
-    private async ValueTask<SecretBuffer?> TryOpenAsync(
-        Luks2Slot slot, Luks2Proof proof, SecretBuffer passphrase, CancellationToken cancellationToken)
-    {
-        byte[] material = new byte[slot.MaterialLength];
-        await Area.ReadAsync(slot.Offset, material, cancellationToken);
-        return await LuksWork.RunAsync(
-            () =>
-            {
-                using SecretBuffer key = slot.Open(material, passphrase.Span, cancellationToken);
-                return proof.Proves(key.Span) ? key.Move() : null;
-            },
-            cancellationToken);
-    }
+    private ValueTask<SecretBuffer?> TryOpenAsync(Luks2Slot slot, Luks2Proof proof, SecretBuffer passphrase, CancellationToken cancellationToken) =>
+        Luks2SlotReader.TryOpenAsync(Area, slot, proof, passphrase, cancellationToken);
 
     private VolumeKey KeyOf(SecretBuffer key) => new(key, Payload with { KeySize = key.Length });
 

@@ -4,7 +4,7 @@ using VmCrypt.Core.Crypto;
 namespace VmCrypt.Core.Luks.Luks2;
 
 /// <summary>Changes a copy of the metadata; members that this version does not know stay as they are.</summary>
-internal sealed class Luks2Edit(Luks2Metadata metadata)
+internal sealed partial class Luks2Edit(Luks2Metadata metadata)
 {
     private readonly JsonObject _tree = (JsonObject)metadata.Tree.DeepClone();
 

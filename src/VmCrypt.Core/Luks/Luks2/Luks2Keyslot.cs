@@ -1,3 +1,5 @@
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+
 namespace VmCrypt.Core.Luks.Luks2;
 
 /// <summary>A key slot in the metadata: how a passphrase becomes the key that unlocks it, and where its key material lies.</summary>
@@ -23,6 +25,9 @@ internal sealed record Luks2Keyslot
 
     public Luks2Splitter? Splitter { get; init; }
 
+    /// <summary>Of the type <see cref="ReencryptType"/>.</summary>
+    public Luks2ReencryptTerms? Reencrypt { get; init; }
+
     public bool IsLuks2 => Type == TypeName;
 
     public static Luks2Keyslot Parse(int number, Luks2Members slot)
@@ -40,7 +45,7 @@ internal sealed record Luks2Keyslot
         return type switch
         {
             TypeName => ParseLuks2(parsed, slot, area),
-            ReencryptType => RequireReencrypt(parsed, slot, area),
+            ReencryptType => parsed with { Reencrypt = Luks2ReencryptTerms.Parse(slot, area) },
             _ => parsed,
         };
     }
@@ -64,42 +69,6 @@ internal sealed record Luks2Keyslot
             Kdf = Luks2Kdf.Parse(members.Object("kdf")),
             Splitter = new Luks2Splitter(splitter.Text("hash"), splitter.UInt32("stripes")),
         };
-    }
-
-    // What an unfinished re-encryption needs is only checked so far that nobody takes nonsense for one.
-    private static Luks2Keyslot RequireReencrypt(Luks2Keyslot slot, Luks2Members members, Luks2Members area)
-    {
-        if (slot.KeySize != 1)
-        {
-            throw members.Invalid("key_size", "1");
-        }
-
-        if (members.Text("mode") is not ("encrypt" or "reencrypt" or "decrypt"))
-        {
-            throw members.Invalid("mode", "\"encrypt\", \"reencrypt\" or \"decrypt\"");
-        }
-
-        if (members.Text("direction") is not ("forward" or "backward"))
-        {
-            throw members.Invalid("direction", "\"forward\" or \"backward\"");
-        }
-
-        if (slot.Area.Type is "checksum" or "datashift-checksum")
-        {
-            _ = area.Text("hash");
-            uint sector = area.UInt32("sector_size");
-            if (sector < Luks2Layout.SectorSize || !uint.IsPow2(sector))
-            {
-                throw area.Invalid("sector_size", $"a power of two from {Luks2Layout.SectorSize} on");
-            }
-        }
-        else if (slot.Area.Type.StartsWith("datashift", StringComparison.Ordinal) && (area.UInt64("shift_size") is var shift)
-            && (shift == 0 || shift % Luks2Layout.SectorSize != 0))
-        {
-            throw area.Invalid("shift_size", $"a positive multiple of {Luks2Layout.SectorSize}");
-        }
-
-        return slot;
     }
 }
 

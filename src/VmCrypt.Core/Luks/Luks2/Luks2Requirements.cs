@@ -5,9 +5,10 @@ namespace VmCrypt.Core.Luks.Luks2;
 /// <summary>What a header requires of those who use it. None of it is done here, so that each is refused by its name, with what to do.</summary>
 internal static class Luks2Requirements
 {
-    private const string OnlineReencrypt = "online-reencrypt";
+    /// <summary>The name of the requirement, before its version.</summary>
+    public const string Reencryption = "online-reencrypt";
 
-    private static readonly string[] s_onlineReencrypt = [OnlineReencrypt, OnlineReencrypt + "-v2", OnlineReencrypt + "-v3"];
+    private static readonly string[] s_onlineReencrypt = [Reencryption, Reencryption + "-v2", Reencryption + "-v3"];
 
     /// <summary>A re-encryption of a version whose metadata is known.</summary>
     public static bool KnowsReencryption(Luks2Config config) => config.Requirements.Any(s_onlineReencrypt.Contains);
@@ -43,10 +44,10 @@ internal static class Luks2Requirements
     }
 
     private static bool IsReencryption(string requirement) =>
-        requirement == OnlineReencrypt
-        || (requirement.StartsWith(OnlineReencrypt + "-v", StringComparison.Ordinal)
-            && requirement.Length > OnlineReencrypt.Length + 2
-            && requirement[(OnlineReencrypt.Length + 2)..].All(char.IsAsciiDigit));
+        requirement == Reencryption
+        || (requirement.StartsWith(Reencryption + "-v", StringComparison.Ordinal)
+            && requirement.Length > Reencryption.Length + 2
+            && requirement[(Reencryption.Length + 2)..].All(char.IsAsciiDigit));
 
     private static UnsupportedFeatureException Unsupported(string errorId, string message) => new(errorId, message);
 }

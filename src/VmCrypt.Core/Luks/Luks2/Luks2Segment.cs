@@ -9,6 +9,7 @@ namespace VmCrypt.Core.Luks.Luks2;
 internal sealed record Luks2Segment(int Number, string Type, ulong Offset, ulong? Size, ImmutableArray<string> Flags, Luks2Crypt? Crypt)
 {
     public const string CryptType = "crypt";
+    public const string LinearType = "linear";
 
     /// <summary>A copy for the time of a re-encryption: how the device was, or how it will be.</summary>
     public bool IsBackup => Flags.Any(flag => flag.StartsWith("backup-", StringComparison.Ordinal));

@@ -1,0 +1,22 @@
+namespace VmCrypt.Core.Errors;
+
+public static partial class ErrorIds
+{
+    /// <summary>Somebody wrote to an image whose conversion was interrupted.</summary>
+    public const string ImageChangedMeanwhile = nameof(ImageChangedMeanwhile);
+
+    /// <summary>The disk is encrypted already.</summary>
+    public const string AlreadyEncrypted = nameof(AlreadyEncrypted);
+
+    /// <summary>The image cannot grow to make room for a header.</summary>
+    public const string NoRoomForHeader = nameof(NoRoomForHeader);
+
+    /// <summary>Other key slots would be lost, because their passphrases are not known.</summary>
+    public const string KeySlotsWouldBeLost = nameof(KeySlotsWouldBeLost);
+
+    /// <summary>Another conversion of the image is unfinished.</summary>
+    public const string OtherReencryptionUnfinished = nameof(OtherReencryptionUnfinished);
+
+    /// <summary>The image is of a format that is not converted in its place.</summary>
+    public const string InPlaceUnsupported = nameof(InPlaceUnsupported);
+}

@@ -1,0 +1,190 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
+
+namespace VmCrypt.Core.Luks.Luks2.Reencrypt;
+
+/// <summary>The header of a payload that is being re-encrypted: the journal that says how far it is.</summary>
+/// <remarks>
+/// The metadata is cryptsetup's own, so that its <c>reencrypt --resume-only</c> and <c>repair</c> go on from here, and we from what they left.
+/// One call at a time; the device is borrowed.
+/// </remarks>
+internal sealed class Luks2ReencryptHeader
+{
+    /// <summary>A flag that others ignore: the payload is done, but what was left over of it is not destroyed yet.</summary>
+    public const string CleanUpFlag = "vmcrypt-cleanup";
+
+    /// <summary>A flag that others ignore: the file grew for the time of the re-encryption, and is cut again at its end.</summary>
+    public const string GrownFlag = "vmcrypt-grown";
+
+    /// <summary>A flag that others ignore: behind the payload lie plain bytes that are to be overwritten.</summary>
+    public const string TailFlag = "vmcrypt-tail";
+
+    // Areas that are larger held no key material, which deserves more than one pass.
+    private const int MaxKeyMaterial = 1 << 20;
+
+    private readonly IBlockDevice _area;
+    private readonly Luks2Store _store;
+    private readonly List<Luks2Area> _leftOver = [];
+
+    private Luks2ReencryptHeader(IBlockDevice area, Luks2Copies copies)
+    {
+        _area = area;
+        _store = new Luks2Store(area, copies);
+        NeedsCleanUp = _store.Metadata.Config.Flags.Contains(CleanUpFlag);
+        Plan = NeedsCleanUp ? null! : Luks2ReencryptPlan.Of(_store.Metadata);
+    }
+
+    /// <summary>From what to what; not to be asked for where only <see cref="NeedsCleanUp"/>.</summary>
+    public Luks2ReencryptPlan Plan { get; }
+
+    /// <summary>The payload is done; see <see cref="CleanUpAsync"/>.</summary>
+    public bool NeedsCleanUp { get; private set; }
+
+    /// <summary>Bytes of the payload where the header fixes them, as it does until it is cleaned up.</summary>
+    public long? FixedLength => (long?)_store.Metadata.Segments[0].Size;
+
+    /// <summary>Bytes in front of the payload.</summary>
+    public long PayloadOffset => (long)(NeedsCleanUp ? _store.Metadata.Segments[0] : Plan.After).Offset;
+
+    /// <summary>The file grew for the time of the re-encryption.</summary>
+    public bool HasGrown => _store.Metadata.Config.Flags.Contains(GrownFlag);
+
+    /// <summary>Behind the payload lie bytes of the plain disk.</summary>
+    public bool HasTail => _store.Metadata.Config.Flags.Contains(TailFlag);
+
+    public string Uuid => LuksText.Label(_store.Binary.Uuid.AsSpan());
+
+    /// <exception cref="RefusedException"><see cref="ErrorIds.Luks2NotReencrypting"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.Luks2ReencryptionUnsupported"/>, or the id of another requirement.</exception>
+    /// <exception cref="InvalidImageException">The header is damaged, or contradicts itself.</exception>
+    public static async ValueTask<Luks2ReencryptHeader> OpenAsync(IBlockDevice area, CancellationToken cancellationToken)
+    {
+        Luks2Copies copies = await Luks2Copies.ReadAsync(area, cancellationToken);
+        Luks2Config config = copies.Current.Metadata.Config;
+        bool reencrypts = Luks2Requirements.KnowsReencryption(config);
+        if (config.Requirements.Length != (reencrypts ? 1 : 0))
+        {
+            Luks2Requirements.RequireMet(config);
+        }
+
+        return reencrypts || config.Flags.Contains(CleanUpFlag)
+            ? new Luks2ReencryptHeader(area, copies)
+            : throw new RefusedException(ErrorIds.Luks2NotReencrypting, "The LUKS2 header knows of no re-encryption that is not finished.");
+    }
+
+    /// <summary>How far a payload of <paramref name="length"/> bytes is.</summary>
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.Luks2ReencryptionInvalid"/>.</exception>
+    public Luks2ReencryptPosition Position(long length) => Luks2ReencryptSegments.PositionOf(Plan, _store.Metadata, length);
+
+    /// <summary>Opens the keys of both sides, and proves with them that nobody else has changed what is to be done.</summary>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.Luks2ReencryptionUnproven"/>.</exception>
+    public async ValueTask<Luks2ReencryptKeys> UnlockAsync(IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
+    {
+        SecretBuffer? before = await OpenAsync(Plan.DigestBefore, passphrases, cancellationToken);
+        SecretBuffer? after = null;
+        try
+        {
+            after = Plan.DigestAfter == Plan.DigestBefore ? before?.Copy() : await OpenAsync(Plan.DigestAfter, passphrases, cancellationToken);
+            using SecretBuffer message = Luks2ReencryptDigest.Message(Plan, before, after);
+            Luks2Digest? digest = _store.Metadata.DigestOfKeyslot(Plan.Slot.Number);
+            if (digest is null || !await LuksWork.RunAsync(() => Luks2Proof.Of(digest).Proves(message.Span), cancellationToken))
+            {
+                throw new InvalidImageException(ErrorIds.Luks2ReencryptionUnproven,
+                    "The metadata of the re-encryption is not what its keys prove: it was changed by somebody who does not have them, or was made by an old cryptsetup ('cryptsetup repair').");
+            }
+
+            return new Luks2ReencryptKeys(before, after);
+        }
+        catch
+        {
+            before?.Dispose();
+            after?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes sure that both copies of the header are good, before the first zone.</summary>
+    public async ValueTask BeginAsync(CancellationToken cancellationToken) => await _store.BeginAsync(cancellationToken);
+
+    /// <summary>Says how far the payload of <paramref name="length"/> bytes is; on the medium when this returns.</summary>
+    public ValueTask CommitAsync(long length, Luks2ReencryptPosition position) =>
+        _store.CommitAsync(new Luks2Edit(_store.Metadata).SetSegments(Luks2ReencryptSegments.At(Plan, length, position)).Done());
+
+    /// <summary>Stores what recovers the zone that comes next; on the medium when this returns.</summary>
+    public async ValueTask ProtectAsync(ReadOnlyMemory<byte> record)
+    {
+        await _area.WriteAsync((long)Plan.Slot.Area.Offset, record, CancellationToken.None);
+        await _area.FlushAsync(CancellationToken.None);
+    }
+
+    /// <summary>Reads a part of what <see cref="ProtectAsync"/> stored.</summary>
+    public ValueTask ReadProtectionAsync(long offset, Memory<byte> record, CancellationToken cancellationToken) =>
+        _area.ReadAsync((long)Plan.Slot.Area.Offset + offset, record, cancellationToken);
+
+    /// <summary>Ends the re-encryption in one change: the payload has its final form, the old key's slots are gone.</summary>
+    /// <remarks>
+    /// The payload's length is fixed, and <see cref="CleanUpFlag"/> set, until <see cref="CleanUpAsync"/>. There is no moment at which the
+    /// metadata shows a single segment and an unfinished re-encryption: cryptsetup would begin again from the first byte.
+    /// </remarks>
+    public async ValueTask FinishAsync(long length)
+    {
+        Luks2Metadata metadata = _store.Metadata;
+        int[] old = [.. metadata.Keyslots.Select(slot => slot.Number).Where(slot => slot == Plan.Slot.Number || IsOld(slot))];
+        _leftOver.AddRange(old.Select(slot => metadata.Keyslot(slot)!.Area));
+        Luks2Edit edit = new Luks2Edit(metadata)
+            .ReplaceSegments([Luks2ReencryptSegments.Whole(Plan, length)])
+            .DropRequirement(metadata.Config.Requirements.Single())
+            .SetFlags(Plan.Course == Luks2Course.MoveUp ? [CleanUpFlag, TailFlag] : [CleanUpFlag], true);
+        await _store.CommitAsync(old.Aggregate(edit, (changed, slot) => changed.RemoveKeyslot(slot)).Done());
+        NeedsCleanUp = true;
+    }
+
+    /// <summary>Destroys the old key material and what protected the zones, which may be plain bytes; then lets the payload reach to the end of its device.</summary>
+    public async ValueTask CleanUpAsync(CancellationToken cancellationToken)
+    {
+        // After a crash nobody knows any more which of the free areas held something.
+        IEnumerable<(long Offset, long Length)> areas = _leftOver.Count > 0
+            ? _leftOver.Select(area => ((long)area.Offset, (long)area.Size))
+            : Luks2Areas.Gaps(_store.Metadata);
+        foreach ((long offset, long length) in areas.ToArray())
+        {
+            await (length > MaxKeyMaterial
+                ? LuksEraser.OverwriteOnceAsync(_area, offset, length, cancellationToken)
+                : LuksEraser.OverwriteAsync(_area, offset, length, cancellationToken));
+        }
+
+        await _store.CommitAsync(new Luks2Edit(_store.Metadata)
+            .ReplaceSegments([Luks2ReencryptSegments.ToEnd(_store.Metadata)])
+            .SetFlags([CleanUpFlag, GrownFlag, TailFlag], false)
+            .Done());
+        NeedsCleanUp = false;
+    }
+
+    private bool IsOld(int slot) => Plan.DigestBefore != Plan.DigestAfter && _store.Metadata.DigestOfKeyslot(slot)?.Number == Plan.DigestBefore;
+
+    private async ValueTask<SecretBuffer?> OpenAsync(int? digest, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
+    {
+        if (digest is not { } number)
+        {
+            return null;
+        }
+
+        Luks2Digest proof = _store.Metadata.Digests.Single(digest => digest.Number == number);
+        foreach (Luks2Keyslot slot in _store.Metadata.Keyslots.Where(slot => slot.IsLuks2 && proof.Keyslots.Contains(slot.Number)))
+        {
+            foreach (SecretBuffer passphrase in passphrases)
+            {
+                if (await Luks2SlotReader.TryOpenAsync(_area, Luks2Slot.Of(slot), Luks2Proof.Of(proof), passphrase, cancellationToken) is { } key)
+                {
+                    return key;
+                }
+            }
+        }
+
+        throw new WrongKeyException(ErrorIds.WrongPassphrase, number == Plan.DigestBefore
+            ? "No passphrase given opens a key slot of the key that the payload had; both keys are needed until the re-encryption is finished."
+            : "No passphrase given opens a key slot of the key that the payload gets; both keys are needed until the re-encryption is finished.");
+    }
+}

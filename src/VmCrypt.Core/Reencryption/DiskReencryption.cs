@@ -1,0 +1,189 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Core.Reencryption;
+
+/// <summary>Encrypts, decrypts and re-encrypts disks in their place, so that at every moment they can be gone on with.</summary>
+/// <remarks>
+/// Each call goes on with what an earlier one, or cryptsetup, left unfinished. The image is locked: a second process is refused.
+/// </remarks>
+public static class DiskReencryption
+{
+    /// <summary>Makes an encrypted disk of a plain one.</summary>
+    /// <param name="options">What and how.</param>
+    /// <param name="passphrase">Of the first key slot; borrowed.</param>
+    /// <param name="progress">Told after each zone.</param>
+    /// <param name="cancellationToken">Stops after the zone at work; to be resumed.</param>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.AlreadyEncrypted"/>, <see cref="ErrorIds.NoRoomForHeader"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
+    public static async Task ProtectAsync(
+        ReencryptionOptions options, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
+        await ProtectAsync(image, passphrase, progress, cancellationToken);
+    }
+
+    /// <summary>Makes a plain disk of an encrypted one.</summary>
+    /// <param name="options">What and how.</param>
+    /// <param name="passphrase">Opens it; borrowed.</param>
+    /// <param name="progress">Told after each zone.</param>
+    /// <param name="cancellationToken">Stops after the zone at work; to be resumed.</param>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.NotEncrypted"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
+    public static async Task UnprotectAsync(
+        ReencryptionOptions options, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
+        await UnprotectAsync(image, passphrase, progress, cancellationToken);
+    }
+
+    /// <summary>Gives a disk another volume key, and with it another cipher, key size or sector size where asked for.</summary>
+    /// <param name="options">What and how.</param>
+    /// <param name="passphrase">Opens it; borrowed.</param>
+    /// <param name="newPassphrases">Of the new key, one slot each; borrowed.</param>
+    /// <param name="progress">Told after each zone.</param>
+    /// <param name="cancellationToken">Stops after the zone at work; to be resumed.</param>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotsWouldBeLost"/>, <see cref="ErrorIds.KeySlotsFull"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    public static async Task UpdateKeyAsync(
+        ReencryptionOptions options, SecretBuffer passphrase, IReadOnlyList<SecretBuffer> newPassphrases,
+        IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
+        await UpdateKeyAsync(image, passphrase, newPassphrases, progress, cancellationToken);
+    }
+
+    /// <summary>Goes on with whatever is unfinished.</summary>
+    /// <param name="options">The image; what it is to become stands in its header.</param>
+    /// <param name="passphrases">Of both keys; borrowed.</param>
+    /// <param name="progress">Told after each zone.</param>
+    /// <param name="cancellationToken">Stops after the zone at work; to be resumed.</param>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.Luks2NotReencrypting"/>.</exception>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    public static async Task ResumeAsync(
+        ReencryptionOptions options, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
+        await ResumeAsync(image, passphrases, progress, cancellationToken);
+    }
+
+    internal static async Task ProtectAsync(
+        ReencryptedImage image, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        await image.UndoPreparedAsync(cancellationToken);
+        if (!await image.IsUnfinishedAsync(cancellationToken))
+        {
+            await BeginProtectionAsync(image, image.Options, passphrase, cancellationToken);
+        }
+
+        await image.RunAsync(ReencryptionMode.Encrypt, [passphrase], progress, cancellationToken);
+    }
+
+    internal static async Task UnprotectAsync(
+        ReencryptedImage image, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (!await image.IsUnfinishedAsync(cancellationToken))
+        {
+            LuksHeader header = await image.OpenLuks2Async(cancellationToken);
+            using VolumeKey key = (await header.UnlockAsync(passphrase, slot: null, cancellationToken)).Key;
+            if (image.Options.HeaderPath is null)
+            {
+                await HeaderAside.CopyAsync(image.Data, image.Shelf, header.HeaderLength, cancellationToken);
+                await HeaderAside.BeginAsync(image.Data, image.Shelf, [passphrase], image.Options.Resilience, cancellationToken);
+            }
+            else
+            {
+                await Luks2ReencryptStart.DecryptAsync(image.HeaderDevice, image.PayloadLength(header), key, image.Options.Resilience, cancellationToken);
+            }
+        }
+
+        await image.RunAsync(ReencryptionMode.Decrypt, [passphrase], progress, cancellationToken);
+    }
+
+    internal static async Task UpdateKeyAsync(
+        ReencryptedImage image, SecretBuffer passphrase, IReadOnlyList<SecretBuffer> newPassphrases,
+        IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        ReencryptionOptions options = image.Options;
+        if (!await image.IsUnfinishedAsync(cancellationToken))
+        {
+            LuksHeader header = await image.OpenLuks2Async(cancellationToken);
+            Unlocked unlocked = await header.UnlockAsync(passphrase, slot: null, cancellationToken);
+            using VolumeKey key = unlocked.Key;
+            int others = header.Slots.Count(slot => slot.IsActive && slot.IsBound && slot.Number != unlocked.Slot);
+            if (others > 0 && !options.DropOtherSlots)
+            {
+                throw new RefusedException(ErrorIds.KeySlotsWouldBeLost,
+                    $"{others} other key slots hold the old volume key and cannot be given the new one without their passphrases; they would be gone.");
+            }
+
+            LuksFormatOptions target = options.Encryption with
+            {
+                Version = LuksVersion.Luks2,
+                SectorSize = options.Encryption.SectorSize ?? header.Payload.SectorSize,
+            };
+            target.RequireKey();
+            image.RequireWholeSectors(header, target.PayloadSectorSize);
+            await Luks2ReencryptStart.UpdateAsync(
+                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, options.Resilience, cancellationToken);
+        }
+
+        await image.RunAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
+    }
+
+    internal static async Task ResumeAsync(
+        ReencryptedImage image, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        await image.UndoPreparedAsync(cancellationToken);
+        if (!await image.IsUnfinishedAsync(cancellationToken))
+        {
+            throw new RefusedException(ErrorIds.Luks2NotReencrypting, $"Nothing is unfinished of the image {image.Options.Location}.");
+        }
+
+        await image.RunAsync(expected: null, passphrases, progress, cancellationToken);
+    }
+
+    private static async Task BeginProtectionAsync(
+        ReencryptedImage image, ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        ImageFormat format = await FormatProbe.RecogniseAsync(image.Data, cancellationToken);
+        if (format != ImageFormat.Raw)
+        {
+            throw format == ImageFormat.Luks
+                ? new RefusedException(ErrorIds.AlreadyEncrypted, $"The image {options.Location} is encrypted already; Update-ImageKey gives it another key.")
+                : new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
+                    $"The image {options.Location} is {format}, which is not encrypted in its place; Convert-Image makes an encrypted copy.");
+        }
+
+        LuksFormatOptions luks = options.Encryption with
+        {
+            Version = LuksVersion.Luks2,
+            SectorSize = options.Encryption.SectorSize ?? (image.Data.Length % 4096 == 0 ? 4096 : 512),
+        };
+        if (image.Data.Length % luks.PayloadSectorSize != 0 || image.Data.Length == 0)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter,
+                $"The image {options.Location} has {image.Data.Length} bytes, which are not whole sectors of {luks.PayloadSectorSize}.");
+        }
+
+        if (options.HeaderPath is not null)
+        {
+            await image.CreateHeaderAsync(luks, passphrase, options.Resilience, cancellationToken);
+            return;
+        }
+
+        bool grows = !options.ReduceSize;
+        if ((grows && !image.Data.Traits.CanResize) || (!grows && image.Data.Length <= 2 * luks.HeaderLength))
+        {
+            throw new RefusedException(ErrorIds.NoRoomForHeader,
+                $"The image {options.Location} of {image.Data.Length} bytes has no room for a header of {luks.HeaderLength}: let its last {2 * luks.HeaderLength} bytes be given up, or name a detached header.");
+        }
+
+        await HeaderInFront.BeginAsync(image.Data, image.Shelf, luks, passphrase, grows, cancellationToken);
+    }
+}

@@ -1,0 +1,62 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Luks.Luks2;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+
+namespace VmCrypt.Core.Reencryption;
+
+/// <summary>Takes the header of an encrypted disk away from its front, where the plain disk is to begin.</summary>
+/// <remarks>
+/// Steps, and what a crash after each leaves. (1) The header is copied beside the image: two headers for the same payload.
+/// (2) The first bytes of the payload, encrypted as they are, are copied over the header in front, flush: the header beside opens the payload,
+/// which has not been touched. (3) The header beside says that the decryption is under way. A crash before (3) is made good by (2) once more.
+/// </remarks>
+internal static class HeaderAside
+{
+    /// <param name="data">The encrypted disk with its header in front.</param>
+    /// <param name="shelf">Keeps the header from now on.</param>
+    /// <param name="headerLength">Bytes of the header with its key slots.</param>
+    /// <param name="cancellationToken">Cancels; the disk is untouched.</param>
+    public static ValueTask CopyAsync(IBlockDevice data, IHeaderShelf shelf, long headerLength, CancellationToken cancellationToken) => shelf.CreateAsync(
+        HeaderStage.Active,
+        headerLength,
+        file => HeaderInFront.CopyAsync(data, 0, file, 0, headerLength, cancellationToken),
+        cancellationToken);
+
+    /// <summary>The steps (2) and (3).</summary>
+    /// <param name="data">The disk.</param>
+    /// <param name="shelf">Has the header.</param>
+    /// <param name="passphrases">One of them opens it; borrowed.</param>
+    /// <param name="resilience">How the part is protected that is rewritten in its place.</param>
+    /// <param name="cancellationToken">Cancels before (2).</param>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    public static async ValueTask BeginAsync(
+        IBlockDevice data, IHeaderShelf shelf, IReadOnlyList<SecretBuffer> passphrases, ReencryptionResilience resilience, CancellationToken cancellationToken)
+    {
+        await using IBlockDevice file = await shelf.OpenAsync(HeaderStage.Active, cancellationToken);
+        LuksHeader header = await LuksHeader.OpenAsync(file, LuksOpenOptions.Default with { Placement = LuksPlacement.Detached }, cancellationToken);
+        using VolumeKey key = await UnlockAsync(header, passphrases, cancellationToken);
+        Luks2Metadata metadata = (await Luks2Copies.ReadAsync(file, cancellationToken)).Current.Metadata;
+        long length = (data.Length - header.Payload.Offset) / header.Payload.SectorSize * header.Payload.SectorSize;
+        long moved = Luks2ReencryptStart.MovedLength(metadata, length);
+        await HeaderInFront.CopyAsync(data, header.Payload.Offset, data, 0, moved, CancellationToken.None);
+        await data.FlushAsync(CancellationToken.None);
+        await Luks2ReencryptStart.DecryptAsync(file, length, key, resilience, CancellationToken.None);
+    }
+
+    private static async ValueTask<VolumeKey> UnlockAsync(LuksHeader header, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
+    {
+        for (int next = 0; ; next++)
+        {
+            try
+            {
+                return (await header.UnlockAsync(passphrases[next], slot: null, cancellationToken)).Key;
+            }
+            catch (WrongKeyException) when (next < passphrases.Count - 1)
+            {
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+
+namespace VmCrypt.Core.Reencryption;
+
+/// <summary>Rewrites a payload zone by zone, from where the header says it is to its end.</summary>
+/// <remarks>
+/// <para>A zone that is rewritten in its place: (1) the old bytes are read; (2) their checksums, or they themselves, go to the header's area, flush;
+/// (3) the header says which zone is hot, flush; (4) the new bytes are written, flush; (5) the header says that the zone is done, flush.
+/// One that moves goes without (2), because its old bytes are not overwritten.</para>
+/// <para>After a crash in (1) or (2) the zone is old; from (3) on, whatever of (4) has reached the medium, <see cref="ZoneRecovery"/>
+/// makes it new. The step (5) of the last zone is that which ends the re-encryption. While a zone is written the next one is read.</para>
+/// <para>Cancelled between zones, or while one is read; never while one is written.</para>
+/// </remarks>
+internal sealed class PayloadReencryption : IDisposable
+{
+    /// <summary>Large enough that the five flushes of a zone do not count, small enough for two of them in memory.</summary>
+    public const int DefaultZoneLength = 32 << 20;
+
+    // cryptsetup's limit for what it keeps in memory, and so the largest zone that it makes.
+    private const long MaxZoneLength = 1 << 30;
+
+    private readonly IBlockDevice _data;
+    private readonly Luks2ReencryptHeader _header;
+    private readonly Luks2ReencryptPlan _plan;
+    private readonly ZoneMap _map;
+    private readonly PayloadCipher _cipher;
+    private readonly ZoneProtection _protection;
+    private readonly ZoneIO _io;
+    private readonly long _length;
+    private readonly long _longest;
+    private ZoneBuffer _current;
+    private ZoneBuffer _next;
+
+    /// <param name="data">Holds the payload, and the header where that is attached; borrowed.</param>
+    /// <param name="header">Borrowed.</param>
+    /// <param name="keys">Borrowed; needed no longer when this returns.</param>
+    /// <param name="leaveHoles">Holes of a plain disk stay holes, and read as noise when it is encrypted.</param>
+    /// <param name="zoneLength">Bytes of a zone at most.</param>
+    public PayloadReencryption(IBlockDevice data, Luks2ReencryptHeader header, Luks2ReencryptKeys keys, bool leaveHoles, int zoneLength = DefaultZoneLength)
+    {
+        _data = data;
+        _header = header;
+        _plan = header.Plan;
+        _length = _plan.PayloadLength(data.Length);
+        _protection = new ZoneProtection(_plan);
+        _longest = Math.Min(zoneLength, _protection.Capacity) / _plan.Alignment * _plan.Alignment;
+        long capacity = Math.Max(_longest, _plan.MovedLength);
+        if (_longest == 0 || _plan.MovedLength > Math.Min(MaxZoneLength, _plan.Course == Luks2Course.MoveDown ? _protection.Capacity : long.MaxValue))
+        {
+            throw new UnsupportedFeatureException(ErrorIds.Luks2ReencryptionUnsupported,
+                $"The area of {_plan.Slot.Area.Size} bytes that protects the re-encryption is too small, or its moved part of {_plan.MovedLength} bytes too large.");
+        }
+
+        int record = _protection.UsesChecksums ? (int)_protection.RecordLength(capacity) : 0;
+        _map = new ZoneMap(data, _plan, leaveHoles);
+        _cipher = new PayloadCipher(_plan, keys);
+        _io = new ZoneIO(data, _plan, _cipher, _protection);
+        _current = new ZoneBuffer((int)capacity, record);
+        _next = new ZoneBuffer((int)capacity, record);
+    }
+
+    /// <summary>Rewrites all that is left and ends the re-encryption.</summary>
+    public async Task RunAsync(IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        Luks2ReencryptPosition position = _header.Position(_length);
+        await _header.BeginAsync(cancellationToken);
+        long done = position.Done;
+        long before = done;
+        if (position.Hot is { } hot)
+        {
+            var recovery = new ZoneRecovery(_data, _header, _map, _io, _cipher, _protection);
+            await recovery.RunAsync(hot, _current, cancellationToken);
+            done += hot.Length;
+            await CommitAsync(done);
+        }
+
+        Task<bool> loading = LoadNextAsync(done, cancellationToken);
+        try
+        {
+            while (await loading)
+            {
+                (_current, _next) = (_next, _current);
+                Luks2Zone zone = _current.Zone;
+                cancellationToken.ThrowIfCancellationRequested();
+                await ProtectAsync();
+                loading = LoadNextAsync(DoneAfter(zone), cancellationToken);
+                await _io.StoreAsync(_current);
+                await _data.FlushAsync(CancellationToken.None);
+                done = DoneAfter(zone);
+                await CommitAsync(done);
+                progress?.Report(new JobProgress(Activity, done, _length) { BeforeBytes = before });
+            }
+        }
+        finally
+        {
+            // It reads into a buffer that is about to be wiped.
+            await ((Task)loading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await _header.FinishAsync(_length);
+        progress?.Report(new JobProgress(Activity, _length, _length) { BeforeBytes = before });
+    }
+
+    public void Dispose()
+    {
+        _cipher.Dispose();
+        _current.Dispose();
+        _next.Dispose();
+    }
+
+    private string Activity => _plan.Mode switch
+    {
+        ReencryptionMode.Encrypt => "Encrypting",
+        ReencryptionMode.Decrypt => "Decrypting",
+        _ => "Re-encrypting",
+    };
+
+    // The end is not told before FinishAsync, which tells it in one change.
+    private ValueTask CommitAsync(long done) => done < _length ? _header.CommitAsync(_length, new Luks2ReencryptPosition(done)) : ValueTask.CompletedTask;
+
+    private long DoneAfter(Luks2Zone zone) => Luks2ReencryptSegments.DoneBefore(_plan, zone, _length) + zone.Length;
+
+    /// <summary>Loads the next zone that has anything to do; false where there is none.</summary>
+    private async Task<bool> LoadNextAsync(long done, CancellationToken cancellationToken)
+    {
+        while (done < _length)
+        {
+            Luks2Zone zone = _plan.Next(done, _length, _longest);
+            List<ZoneRun> runs = await _map.RunsAsync(zone, cancellationToken);
+            if (!await _map.IsIdleAsync(zone, runs, cancellationToken))
+            {
+                _next.Begin(zone, runs);
+                await Task.Run(() => _io.LoadAsync(_next, protect: IsInPlace(zone), cancellationToken), cancellationToken);
+                return true;
+            }
+
+            done += zone.Length;
+        }
+
+        return false;
+    }
+
+    private async ValueTask ProtectAsync()
+    {
+        Luks2Zone zone = _current.Zone;
+        bool inPlace = IsInPlace(zone);
+        if (inPlace)
+        {
+            await _header.ProtectAsync(_protection.UsesJournal ? _current.Bytes : _current.Record((int)_protection.RecordLength(zone.Length)));
+        }
+
+        await _header.CommitAsync(_length, new Luks2ReencryptPosition(Luks2ReencryptSegments.DoneBefore(_plan, zone, _length), zone));
+        if (inPlace && _protection.UsesJournal)
+        {
+            await _io.ConvertAsync(_current);
+        }
+    }
+
+    private bool IsInPlace(Luks2Zone zone) => _plan.Source(zone) == _plan.Target(zone);
+}

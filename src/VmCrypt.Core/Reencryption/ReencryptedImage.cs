@@ -1,0 +1,261 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Block.Local;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Luks.Luks2;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Core.Reencryption;
+
+/// <summary>An image that is, or is to be, converted in its place: its bytes, and wherever its header lies.</summary>
+internal sealed class ReencryptedImage : IAsyncDisposable
+{
+    // Where the payload lies does not matter to who only looks at the header.
+    private static readonly LuksOpenOptions s_detached = LuksOpenOptions.Default with { Placement = LuksPlacement.Detached };
+
+    private readonly ReencryptionOptions _options;
+    private IBlockDevice? _detached;
+
+    private ReencryptedImage(ReencryptionOptions options, IBlockDevice data)
+        : this(options, data, new HeaderFiles(options.Location, options.StateFolder))
+    {
+    }
+
+    /// <summary>Takes the devices.</summary>
+    public ReencryptedImage(ReencryptionOptions options, IBlockDevice data, IHeaderShelf shelf, IBlockDevice? detached = null)
+    {
+        _options = options;
+        _detached = detached;
+        Data = data;
+        Shelf = shelf;
+    }
+
+    public ReencryptionOptions Options => _options;
+
+    public IBlockDevice Data { get; }
+
+    public IHeaderShelf Shelf { get; }
+
+    /// <summary>What stores the header: the image itself, or the detached one.</summary>
+    public IBlockDevice HeaderDevice => _detached ?? Data;
+
+    public static async ValueTask<ReencryptedImage> OpenAsync(ReencryptionOptions options, CancellationToken cancellationToken)
+    {
+        if (options.Location.IsNbd)
+        {
+            throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported, "A disk behind NBD is not converted in its place: whether its server keeps what is flushed cannot be known.");
+        }
+
+        IBlockDevice data = await StorageOpener.OpenAsync(options.Location, writable: true, forceShare: false, cancellationToken);
+        var image = new ReencryptedImage(options, data);
+        try
+        {
+            if (options.HeaderPath is { } path && File.Exists(path))
+            {
+                image._detached = await StorageOpener.OpenAsync(DiskLocation.Parse(path), writable: true, forceShare: false, cancellationToken);
+            }
+
+            return image;
+        }
+        catch
+        {
+            await image.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>An earlier run has begun and left a header that says so.</summary>
+    public async ValueTask<bool> IsUnfinishedAsync(CancellationToken cancellationToken)
+    {
+        if (Shelf.Has(HeaderStage.Active))
+        {
+            return true;
+        }
+
+        if (_detached is null && _options.HeaderPath is not null)
+        {
+            return false;
+        }
+
+        if (await FormatProbe.RecogniseAsync(HeaderDevice, cancellationToken) != ImageFormat.Luks)
+        {
+            return false;
+        }
+
+        return IsUnfinished(await LuksHeader.DescribeAsync(HeaderDevice, s_detached, cancellationToken));
+    }
+
+    /// <summary>Throws away what was prepared for an encryption that never began.</summary>
+    public async ValueTask UndoPreparedAsync(CancellationToken cancellationToken)
+    {
+        if (Shelf.Has(HeaderStage.Prepared))
+        {
+            await HeaderInFront.UndoAsync(Data, Shelf, cancellationToken);
+        }
+    }
+
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.NotEncrypted"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
+    public async ValueTask<LuksHeader> OpenLuks2Async(CancellationToken cancellationToken)
+    {
+        ImageFormat format = await FormatProbe.RecogniseAsync(HeaderDevice, cancellationToken);
+        if (format == ImageFormat.Raw)
+        {
+            throw new InvalidInputException(ErrorIds.NotEncrypted, $"The image {_options.Location} has no LUKS header.");
+        }
+
+        LuksOpenOptions opening = LuksOpenOptions.Default with { Placement = _detached is null ? LuksPlacement.Attached : LuksPlacement.Detached };
+        LuksHeader? header = format == ImageFormat.Luks ? await LuksHeader.OpenAsync(HeaderDevice, opening, cancellationToken) : null;
+        return header is { Version: LuksVersion.Luks2, Payload.Length: null } && Fits(header)
+            ? header
+            : throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
+                $"The image {_options.Location} is {(header is null ? format.ToString() : $"{header.Version} with a payload of its own length")}, which is not converted in its place; Convert-Image makes a copy.");
+    }
+
+    /// <summary>Bytes of the payload of an ordinary header, in whole sectors.</summary>
+    public long PayloadLength(LuksHeader header) => (Data.Length - header.Payload.Offset) / header.Payload.SectorSize * header.Payload.SectorSize;
+
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.SectorSizeInvalid"/>.</exception>
+    public void RequireWholeSectors(LuksHeader header, int sectorSize)
+    {
+        if ((Data.Length - header.Payload.Offset) % Math.Max(sectorSize, header.Payload.SectorSize) != 0)
+        {
+            throw new InvalidInputException(ErrorIds.SectorSizeInvalid,
+                $"The payload has {Data.Length - header.Payload.Offset} bytes, which are not whole sectors of {sectorSize}.");
+        }
+    }
+
+    /// <summary>Makes a detached header that says that the encryption begins; it appears when it is complete.</summary>
+    public async ValueTask CreateHeaderAsync(
+        LuksFormatOptions luks, SecretBuffer passphrase, ReencryptionResilience resilience, CancellationToken cancellationToken)
+    {
+        luks = luks with { Placement = LuksPlacement.Detached };
+        await using (PendingFile file = await PendingFile.CreateAsync(
+            _options.HeaderPath!, FileCreateOptions.Sparse with { Length = luks.HeaderLength }, replace: false, cancellationToken))
+        {
+            (_, VolumeKey key) = await LuksHeader.FormatAsync(file.Device, luks, passphrase, cancellationToken);
+            using (key)
+            {
+                await Luks2ReencryptStart.EncryptAsync(file.Device, Data.Length, key, moves: false, grows: false, resilience, cancellationToken);
+            }
+
+            await file.CommitAsync(cancellationToken);
+        }
+
+        _detached = await StorageOpener.OpenAsync(DiskLocation.Parse(_options.HeaderPath!), writable: true, forceShare: false, cancellationToken);
+    }
+
+    /// <summary>Goes on from wherever the header is, to the end.</summary>
+    /// <param name="expected">What is asked for; null for whatever is under way.</param>
+    /// <param name="passphrases">Of both keys; borrowed.</param>
+    /// <param name="progress">Told after each zone.</param>
+    /// <param name="cancellationToken">Stops after the zone at work.</param>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.OtherReencryptionUnfinished"/>.</exception>
+    public async Task RunAsync(
+        ReencryptionMode? expected, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (Shelf.Has(HeaderStage.Active))
+        {
+            ReencryptionMode beside = await ModeBesideAsync(cancellationToken);
+            RequireExpected(expected, beside);
+            if (beside == ReencryptionMode.Decrypt)
+            {
+                await RunBesideAsync(passphrases, progress, cancellationToken);
+                return;
+            }
+
+            await HeaderInFront.InstallAsync(Data, Shelf);
+        }
+
+        await RunAsync(HeaderDevice, expected, passphrases, progress, cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Data.DisposeAsync();
+        await (_detached?.DisposeAsync() ?? ValueTask.CompletedTask);
+    }
+
+    // A header beside is on its way to the front, or has been taken from there.
+    private async ValueTask<ReencryptionMode> ModeBesideAsync(CancellationToken cancellationToken)
+    {
+        await using IBlockDevice file = await Shelf.OpenAsync(HeaderStage.Active, cancellationToken);
+        LuksFacts facts = await LuksHeader.DescribeAsync(file, s_detached, cancellationToken);
+        return facts.Requirements.Length > 0 && (await Luks2ReencryptHeader.OpenAsync(file, cancellationToken)).Plan.Course == Luks2Course.MoveUp
+            ? ReencryptionMode.Encrypt
+            : ReencryptionMode.Decrypt;
+    }
+
+    private async Task RunBesideAsync(IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (!await HasBegunAsync(cancellationToken))
+        {
+            await HeaderAside.BeginAsync(Data, Shelf, passphrases, _options.Resilience, cancellationToken);
+        }
+
+        await using (IBlockDevice file = await Shelf.OpenAsync(HeaderStage.Active, cancellationToken))
+        {
+            await RunAsync(file, ReencryptionMode.Decrypt, passphrases, progress, cancellationToken);
+        }
+
+        Shelf.Delete(HeaderStage.Active);
+    }
+
+    private async ValueTask<bool> HasBegunAsync(CancellationToken cancellationToken)
+    {
+        await using IBlockDevice file = await Shelf.OpenAsync(HeaderStage.Active, cancellationToken);
+        return IsUnfinished(await LuksHeader.DescribeAsync(file, s_detached, cancellationToken));
+    }
+
+    private void RequireExpected(ReencryptionMode? expected, ReencryptionMode found)
+    {
+        if (expected is { } asked && asked != found)
+        {
+            throw new RefusedException(ErrorIds.OtherReencryptionUnfinished,
+                $"Of the image {_options.Location} another conversion is unfinished ({found}); Resume-ImageUpdate goes on with it.");
+        }
+    }
+
+    private async Task RunAsync(
+        IBlockDevice area, ReencryptionMode? expected, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        Luks2ReencryptHeader header = await Luks2ReencryptHeader.OpenAsync(area, cancellationToken);
+        if (!header.NeedsCleanUp)
+        {
+            RequireExpected(expected, header.Plan.Mode);
+            using Luks2ReencryptKeys keys = await header.UnlockAsync(passphrases, cancellationToken);
+            using var run = new PayloadReencryption(Data, header, keys, _options.LeaveHoles, _options.ZoneLength);
+            await run.RunAsync(progress, cancellationToken);
+        }
+
+        await CleanUpAsync(header, isBeside: !ReferenceEquals(area, HeaderDevice), cancellationToken);
+    }
+
+    /// <summary>Removes what is left of the plain disk behind the payload, or of the encrypted one, then what is left in the header.</summary>
+    private async ValueTask CleanUpAsync(Luks2ReencryptHeader header, bool isBeside, CancellationToken cancellationToken)
+    {
+        await header.BeginAsync(cancellationToken);
+        long end = header.PayloadOffset + (header.FixedLength ?? Data.Length - header.PayloadOffset);
+        if (header.HasTail && Data.Length > end)
+        {
+            await LuksEraser.OverwriteOnceAsync(Data, end, Data.Length - end, cancellationToken);
+        }
+
+        if ((header.HasGrown || isBeside) && Data.Traits.CanResize && Data.Length > end)
+        {
+            await Data.SetLengthAsync(end, cancellationToken);
+            await Data.FlushAsync(cancellationToken);
+        }
+
+        await header.CleanUpAsync(cancellationToken);
+    }
+
+    private static bool IsUnfinished(LuksFacts facts) =>
+        facts.Requirements.Any(requirement => requirement.StartsWith(Luks2Requirements.Reencryption, StringComparison.Ordinal))
+        || facts.Flags.Contains(Luks2ReencryptHeader.CleanUpFlag);
+
+    // Of a detached header that places its payload further on, nobody knows what lies before it.
+    private bool Fits(LuksHeader header) => _detached is null ? header.Payload.Offset >= header.HeaderLength : header.Payload.Offset == 0;
+}

@@ -1,0 +1,35 @@
+using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Core.Reencryption;
+
+/// <summary>What an image is to become in its place, and how.</summary>
+public sealed record ReencryptionOptions
+{
+    /// <summary>The image: a file or block device.</summary>
+    public required DiskLocation Location { get; init; }
+
+    /// <summary>The detached header, existing or to be made; null where the header stands in front.</summary>
+    public string? HeaderPath { get; init; }
+
+    /// <summary>Cipher, key size, hash, cost and LUKS2's sizes of the encryption to come.</summary>
+    public LuksFormatOptions Encryption { get; init; } = LuksFormatOptions.Default with { Version = LuksVersion.Luks2 };
+
+    public ReencryptionResilience Resilience { get; init; }
+
+    /// <summary>Encrypting: give up the last bytes of the disk, twice the header's length, instead of growing the file.</summary>
+    public bool ReduceSize { get; init; }
+
+    /// <summary>Encrypting: leave holes as they are; what was zeros there reads as noise afterwards.</summary>
+    public bool LeaveHoles { get; init; }
+
+    /// <summary>A new key: go on although other key slots, whose passphrases were not given, will be gone.</summary>
+    public bool DropOtherSlots { get; init; }
+
+    /// <summary>Bytes that are rewritten in one step at most.</summary>
+    internal int ZoneLength { get; init; } = PayloadReencryption.DefaultZoneLength;
+
+    /// <summary>Where the header of a block device is kept while it is converted.</summary>
+    public ConfigurationFolder StateFolder { get; init; } = ConfigurationFolder.Default;
+}

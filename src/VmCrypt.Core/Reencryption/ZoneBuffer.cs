@@ -1,0 +1,42 @@
+using System.Security.Cryptography;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+
+namespace VmCrypt.Core.Reencryption;
+
+/// <summary>A zone in memory: its bytes, which of them are stored, and the record that protects them while they are rewritten.</summary>
+internal sealed class ZoneBuffer(int capacity, int recordCapacity) : IDisposable
+{
+    private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(capacity, pinned: true);
+    private readonly byte[] _record = new byte[recordCapacity];
+
+    public Luks2Zone Zone { get; private set; }
+
+    /// <summary>Runs of the zone, in order and without gaps.</summary>
+    public IReadOnlyList<ZoneRun> Runs { get; private set; } = [];
+
+    public Memory<byte> Bytes => _bytes.AsMemory(0, (int)Zone.Length);
+
+    public int Capacity => capacity;
+
+    /// <summary>Checksums of the old blocks; those of holes are zero.</summary>
+    public Memory<byte> Record(int length) => _record.AsMemory(0, length);
+
+    public void Begin(Luks2Zone zone, IReadOnlyList<ZoneRun> runs)
+    {
+        Zone = zone;
+        Runs = runs;
+        _record.AsSpan().Clear();
+    }
+
+    public Memory<byte> Of(ZoneRun run) => _bytes.AsMemory((int)run.At, (int)run.Length);
+
+    // It has held plain bytes.
+    public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
+}
+
+/// <summary>A run of a zone, in bytes from its start.</summary>
+/// <param name="IsHole">Nothing is stored there, and nothing is to be.</param>
+internal readonly record struct ZoneRun(long At, long Length, bool IsHole)
+{
+    public long End => At + Length;
+}

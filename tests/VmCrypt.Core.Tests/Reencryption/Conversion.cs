@@ -1,0 +1,170 @@
+using System.Security.Cryptography;
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Crypto;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Stack;
+using VmCrypt.Core.Tests.Luks;
+using VmCrypt.Core.Tests.Support;
+
+namespace VmCrypt.Core.Tests.Reencryption;
+
+/// <summary>One disk and one conversion of it, small enough to be stopped hundreds of times.</summary>
+internal sealed class Conversion
+{
+    public const string NewPassphrase = "new";
+
+    private const int ZoneLength = 64 << 10;
+
+    // The least key material, and room for a few slots.
+    private static readonly LuksFormatOptions s_small = Sample.Luks2Options with
+    {
+        Cipher = CipherSpec.Parse("aes-cbc-plain64"),
+        KeySize = 16,
+        KeyslotsSize = 4 * 65536,
+    };
+
+    private readonly string _name;
+    private readonly ReencryptionOptions _options;
+
+    private Conversion(string name, int sector, int newSector, int length)
+    {
+        _name = name;
+        Plain = RandomNumberGenerator.GetBytes(length);
+        Plain.AsSpan(length / 4, length / 8).Clear();
+        _options = new ReencryptionOptions
+        {
+            Location = DiskLocation.Parse("disk.raw"),
+            HeaderPath = name.Contains("detached", StringComparison.Ordinal) ? "disk.luks" : null,
+            Encryption = s_small with { SectorSize = name.StartsWith("protect", StringComparison.Ordinal) ? sector : newSector },
+            Resilience = name.EndsWith("journal", StringComparison.Ordinal) ? ReencryptionResilience.Journal : ReencryptionResilience.Checksum,
+            ReduceSize = name.Contains("reduced", StringComparison.Ordinal),
+            ZoneLength = ZoneLength,
+        };
+    }
+
+    public static string[] Names { get; } =
+    [
+        "protect", "protect reduced", "protect detached", "protect detached journal",
+        "unprotect", "unprotect journal", "unprotect detached", "unprotect detached journal",
+        "update", "update journal", "update detached",
+    ];
+
+    /// <summary>What the guest has on its disk.</summary>
+    public byte[] Plain { get; }
+
+    public MemoryDevice Data { get; private set; } = null!;
+
+    public MemoryDevice? Header { get; private set; }
+
+    public MemoryShelf Shelf { get; } = new();
+
+    private bool Protects => _name.StartsWith("protect", StringComparison.Ordinal);
+
+    private bool Unprotects => _name.StartsWith("unprotect", StringComparison.Ordinal);
+
+    private bool IsDetached => _options.HeaderPath is not null;
+
+    /// <summary>The disk as it is before the conversion.</summary>
+    public static async Task<Conversion> CreateAsync(string name, int sector = 512, int newSector = 512, int length = 300 << 10)
+    {
+        var conversion = new Conversion(name, sector, newSector, length);
+        LuksFormatOptions luks = s_small with { SectorSize = sector, Placement = conversion.IsDetached ? LuksPlacement.Detached : LuksPlacement.Attached };
+        long front = conversion.IsDetached || conversion.Protects ? 0 : luks.HeaderLength;
+        byte[] disk = new byte[front + length + (conversion._options.ReduceSize ? 2 * luks.HeaderLength : 0)];
+        conversion.Data = new MemoryDevice(disk);
+        conversion.Header = conversion.IsDetached ? new MemoryDevice(luks.HeaderLength) : null;
+        conversion.Plain.CopyTo(disk, front);
+        if (conversion is { Protects: true, IsDetached: false })
+        {
+            return conversion;
+        }
+
+        using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
+        (_, VolumeKey key) = await LuksHeader.FormatAsync((IBlockDevice?)conversion.Header ?? conversion.Data, luks, passphrase, Sample.Token);
+        using (key)
+        using (SectorCipher cipher = key.CreateCipher())
+        {
+            if (conversion.Protects)
+            {
+                await Luks2ReencryptStart.EncryptAsync(conversion.Header!, length, key, moves: false, grows: false, conversion._options.Resilience, Sample.Token);
+            }
+            else
+            {
+                cipher.Encrypt(0, conversion.Plain, disk.AsSpan((int)front));
+            }
+        }
+
+        return conversion;
+    }
+
+    /// <summary>The same conversion of what a crash has left.</summary>
+    public Conversion With(MemoryDevice data, MemoryDevice? header)
+    {
+        var copy = (Conversion)MemberwiseClone();
+        copy.Data = data;
+        copy.Header = header;
+        return copy;
+    }
+
+    /// <summary>Converts, or goes on with it, until the plan stops the machine.</summary>
+    public Task RunAsync(CrashPlan? plan = null) => RunAsync(device => plan is null ? device : new CrashDevice(device, plan), plan);
+
+    public async Task RunAsync(Func<IBlockDevice, IBlockDevice> wrap, CrashPlan? plan = null)
+    {
+        Shelf.Plan = plan;
+        await using var image = new ReencryptedImage(_options, wrap(Data), Shelf, Header is null ? null : wrap(Header));
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer next = Sample.Secret(NewPassphrase);
+        await (Protects ? DiskReencryption.ProtectAsync(image, old, null, Sample.Token)
+            : Unprotects ? DiskReencryption.UnprotectAsync(image, old, null, Sample.Token)
+            : DiskReencryption.UpdateKeyAsync(image, old, [next], null, Sample.Token));
+    }
+
+    public async Task ResumeAsync()
+    {
+        Shelf.Plan = null;
+        await using var image = new ReencryptedImage(_options, Data, Shelf, Header);
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer next = Sample.Secret(NewPassphrase);
+        await DiskReencryption.ResumeAsync(image, [old, next], null, Sample.Token);
+    }
+
+    /// <summary>The disk as who has the passphrase sees it; null where nobody is let in.</summary>
+    public async Task<byte[]?> ReadAsync(string passphrase)
+    {
+        IBlockDevice area = (IBlockDevice?)Header ?? Data;
+        try
+        {
+            LuksHeader header = await Sample.OpenAsync(area, IsDetached ? LuksPlacement.Detached : LuksPlacement.Attached);
+            using VolumeKey key = (await header.UnlockAsync(passphrase)).Key;
+            using SectorCipher cipher = key.CreateCipher();
+            byte[] payload = Data.ToArray()[(int)header.Payload.Offset..];
+            payload = payload[..(int)(header.Payload.Length ?? payload.Length)];
+            cipher.Decrypt(0, payload, payload);
+            return payload;
+        }
+        catch (Exception refused) when (refused is UnsupportedFeatureException or InvalidImageException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The conversion is done: the guest's bytes are where they belong, nothing is left over.</summary>
+    public async Task VerifyAsync()
+    {
+        byte[]? found = Unprotects ? Data.ToArray() : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase);
+
+        Assert.NotNull(found);
+        Assert.Equal(Plain.Length, _options.ReduceSize ? Plain.Length : found.Length);
+        Assert.Equal(SHA256.HashData(Plain), SHA256.HashData(found.AsSpan(0, Plain.Length)));
+        Assert.False(Shelf.Has(HeaderStage.Active) || Shelf.Has(HeaderStage.Prepared));
+        Assert.True(Unprotects || !Contains(Data.ToArray(), Plain.AsSpan(0, 512)), "a part of the plain disk is left");
+        Assert.True(Header is null || !Contains(Header.ToArray(), Plain.AsSpan(0, 512)), "a part of the plain disk is left in the header");
+    }
+
+    private static bool Contains(byte[] bytes, ReadOnlySpan<byte> part) => bytes.AsSpan().IndexOf(part) >= 0;
+}
