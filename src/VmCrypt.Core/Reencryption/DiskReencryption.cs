@@ -151,7 +151,7 @@ public static class DiskReencryption
     private static async Task BeginProtectionAsync(
         ReencryptedImage image, ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
     {
-        ImageFormat format = await FormatProbe.RecogniseAsync(image.Data, cancellationToken);
+        ImageFormat format = image.HasDetachedHeader ? ImageFormat.Luks : await FormatProbe.RecogniseAsync(image.Data, cancellationToken);
         if (format != ImageFormat.Raw)
         {
             throw format == ImageFormat.Luks

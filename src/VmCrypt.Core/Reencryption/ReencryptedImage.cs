@@ -38,6 +38,9 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
     public IHeaderShelf Shelf { get; }
 
+    /// <summary>The detached header that was named exists.</summary>
+    public bool HasDetachedHeader => _detached is not null;
+
     /// <summary>What stores the header: the image itself, or the detached one.</summary>
     public IBlockDevice HeaderDevice => _detached ?? Data;
 
@@ -190,23 +193,26 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
     private async Task RunBesideAsync(IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
-        if (!await HasBegunAsync(cancellationToken))
+        LuksFacts facts = await DescribeBesideAsync(cancellationToken);
+        if (!IsUnfinished(facts) && facts.Cipher != Luks2Segment.LinearType)
         {
             await HeaderAside.BeginAsync(Data, Shelf, passphrases, _options.Resilience, cancellationToken);
+            facts = await DescribeBesideAsync(cancellationToken);
         }
 
-        await using (IBlockDevice file = await Shelf.OpenAsync(HeaderStage.Active, cancellationToken))
+        if (IsUnfinished(facts))
         {
+            await using IBlockDevice file = await Shelf.OpenAsync(HeaderStage.Active, cancellationToken);
             await RunAsync(file, ReencryptionMode.Decrypt, passphrases, progress, cancellationToken);
         }
 
         Shelf.Delete(HeaderStage.Active);
     }
 
-    private async ValueTask<bool> HasBegunAsync(CancellationToken cancellationToken)
+    private async ValueTask<LuksFacts> DescribeBesideAsync(CancellationToken cancellationToken)
     {
         await using IBlockDevice file = await Shelf.OpenAsync(HeaderStage.Active, cancellationToken);
-        return IsUnfinished(await LuksHeader.DescribeAsync(file, s_detached, cancellationToken));
+        return await LuksHeader.DescribeAsync(file, s_detached, cancellationToken);
     }
 
     private void RequireExpected(ReencryptionMode? expected, ReencryptionMode found)

@@ -60,7 +60,7 @@ internal sealed class Conversion
 
     public MemoryDevice? Header { get; private set; }
 
-    public MemoryShelf Shelf { get; } = new();
+    public MemoryShelf Shelf { get; private set; } = new();
 
     private bool Protects => _name.StartsWith("protect", StringComparison.Ordinal);
 
@@ -102,12 +102,38 @@ internal sealed class Conversion
     }
 
     /// <summary>The same conversion of what a crash has left.</summary>
-    public Conversion With(MemoryDevice data, MemoryDevice? header)
+    public Conversion With(MemoryDevice data, MemoryDevice? header, MemoryDevice? beside)
     {
         var copy = (Conversion)MemberwiseClone();
         copy.Data = data;
         copy.Header = header;
+        copy.Shelf = MemoryShelf.With(beside);
         return copy;
+    }
+
+    public bool NeedsShelf => !IsDetached && (Protects || Unprotects);
+
+    public ReencryptedImage Open(Func<IBlockDevice, IBlockDevice> wrap) =>
+        new(_options, wrap(Data), Shelf, Header is null ? null : wrap(Header));
+
+    /// <summary>Does what comes before the first zone.</summary>
+    public async Task BeginAsync()
+    {
+        byte[] disk = Data.ToArray();
+        for (int effects = 10; ; effects++)
+        {
+            Data = new MemoryDevice([.. disk]);
+            Shelf = new MemoryShelf();
+            await Assert.ThrowsAsync<CrashException>(() => RunAsync(new CrashPlan(effects)));
+            Shelf.Wrap = device => device;
+            IBlockDevice area = Protects ? Data : (IBlockDevice?)Shelf.Active ?? Data;
+            if (Shelf.Active is null == Protects && !Shelf.Has(HeaderStage.Prepared)
+                && await FormatProbe.RecogniseAsync(area, Sample.Token) == ImageFormat.Luks
+                && (await LuksHeader.DescribeAsync(area, new LuksOpenOptions { Placement = LuksPlacement.Detached }, Sample.Token)).Requirements.Length > 0)
+            {
+                return;
+            }
+        }
     }
 
     /// <summary>Converts, or goes on with it, until the plan stops the machine.</summary>
@@ -116,7 +142,8 @@ internal sealed class Conversion
     public async Task RunAsync(Func<IBlockDevice, IBlockDevice> wrap, CrashPlan? plan = null)
     {
         Shelf.Plan = plan;
-        await using var image = new ReencryptedImage(_options, wrap(Data), Shelf, Header is null ? null : wrap(Header));
+        Shelf.Wrap = wrap;
+        await using ReencryptedImage image = Open(wrap);
         using SecretBuffer old = Sample.Secret(Sample.Passphrase);
         using SecretBuffer next = Sample.Secret(NewPassphrase);
         await (Protects ? DiskReencryption.ProtectAsync(image, old, null, Sample.Token)
@@ -127,7 +154,8 @@ internal sealed class Conversion
     public async Task ResumeAsync()
     {
         Shelf.Plan = null;
-        await using var image = new ReencryptedImage(_options, Data, Shelf, Header);
+        Shelf.Wrap = device => device;
+        await using ReencryptedImage image = Open(device => device);
         using SecretBuffer old = Sample.Secret(Sample.Passphrase);
         using SecretBuffer next = Sample.Secret(NewPassphrase);
         await DiskReencryption.ResumeAsync(image, [old, next], null, Sample.Token);
@@ -150,6 +178,32 @@ internal sealed class Conversion
         catch (Exception refused) when (refused is UnsupportedFeatureException or InvalidImageException)
         {
             return null;
+        }
+    }
+
+    public async Task<bool> IsUnfinishedAsync()
+    {
+        Shelf.Plan = null;
+        Shelf.Wrap = device => device;
+        await using ReencryptedImage image = Open(device => device);
+        return await image.IsUnfinishedAsync(Sample.Token);
+    }
+
+    /// <summary>Everything has happened, even if the machine stopped before it could say so.</summary>
+    public async Task<bool> IsDoneAsync()
+    {
+        if (Shelf.Has(HeaderStage.Prepared) || await IsUnfinishedAsync())
+        {
+            return false;
+        }
+
+        try
+        {
+            return Unprotects ? Data.ToArray().AsSpan().SequenceEqual(Plain) : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase) is not null;
+        }
+        catch (WrongKeyException)
+        {
+            return false;
         }
     }
 

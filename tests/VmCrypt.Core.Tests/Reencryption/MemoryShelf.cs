@@ -12,18 +12,35 @@ internal sealed class MemoryShelf : IHeaderShelf
     /// <summary>When the machine stops; null for never.</summary>
     public CrashPlan? Plan { get; set; }
 
+    /// <summary>Stands between a header and who opens it.</summary>
+    public Func<IBlockDevice, IBlockDevice> Wrap { get; set; } = device => device;
+
+    public MemoryDevice? Active => _headers.GetValueOrDefault(HeaderStage.Active);
+
+    /// <summary>A shelf with the active header alone, or empty.</summary>
+    public static MemoryShelf With(MemoryDevice? active)
+    {
+        var shelf = new MemoryShelf();
+        if (active is not null)
+        {
+            shelf._headers.Add(HeaderStage.Active, active);
+        }
+
+        return shelf;
+    }
+
     public bool Has(HeaderStage stage) => _headers.ContainsKey(stage);
 
     public async ValueTask CreateAsync(HeaderStage stage, long length, Func<IBlockDevice, ValueTask> fill, CancellationToken cancellationToken)
     {
         var device = new MemoryDevice(length);
-        await fill(Plan is null ? device : new CrashDevice(device, Plan));
+        await fill(Wrap(device));
         Plan?.Spend();
         _headers.Add(stage, device);
     }
 
     public ValueTask<IBlockDevice> OpenAsync(HeaderStage stage, CancellationToken cancellationToken) =>
-        new(Plan is null ? _headers[stage] : new CrashDevice(_headers[stage], Plan));
+        new(Wrap(_headers[stage]));
 
     public void Promote()
     {
