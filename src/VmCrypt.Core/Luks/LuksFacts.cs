@@ -44,6 +44,9 @@ public sealed record LuksFacts(
     /// <summary>LUKS2: what a reader must know to use the header; such a header is not opened here.</summary>
     public string[] Requirements { get; init; } = [];
 
+    /// <summary>LUKS2: how far a re-encryption is, given the length of the payload's device; null where none is under way, or of an unknown kind.</summary>
+    internal Func<long, ReencryptionFacts?>? Reencryption { get; init; }
+
     /// <summary>LUKS2: what is wrong with one of the two copies of the header; null when both are good. The next change repairs it.</summary>
     public VmCryptException? DamagedCopy { get; init; }
 

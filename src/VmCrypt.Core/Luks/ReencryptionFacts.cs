@@ -23,11 +23,11 @@ public enum ReencryptionResilience
     Journal,
 }
 
-/// <summary>An unfinished re-encryption, as the header tells of it without a key.</summary>
+/// <summary>How far an unfinished re-encryption is, as the header tells without a key.</summary>
 /// <param name="Resilience">As written, for example <c>checksum</c> or <c>datashift</c>.</param>
 /// <param name="TotalBytes">Of the payload.</param>
 /// <param name="DoneBytes">Of these, those that are as they will be.</param>
-/// <param name="WasInterrupted">A part of the payload is half rewritten, and is recovered first.</param>
+/// <param name="WasInterrupted">A part of the payload may be half rewritten, and is recovered first.</param>
 public sealed record ReencryptionFacts(ReencryptionMode Mode, string Resilience, long TotalBytes, long DoneBytes, bool WasInterrupted)
 {
     /// <summary>0 to 100.</summary>

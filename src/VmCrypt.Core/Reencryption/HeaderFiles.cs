@@ -18,9 +18,9 @@ internal sealed class HeaderFiles : IHeaderShelf
     /// <param name="configuration">The folder of state, for images that are devices.</param>
     public HeaderFiles(DiskLocation location, ConfigurationFolder configuration)
     {
-        if (!location.IsNbd && !LocalDisk.IsBlockDevice(location.Text))
+        if (location.HeaderBeside is { } beside)
         {
-            _path = FilePlatform.FinalPath(location.Text);
+            _path = beside[..^DiskLocation.HeaderExtension.Length];
             return;
         }
 

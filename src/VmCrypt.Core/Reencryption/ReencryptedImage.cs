@@ -231,6 +231,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         if (!header.NeedsCleanUp)
         {
             RequireExpected(expected, header.Plan.Mode);
+            using HeaderLock? running = HeaderLock.TakeReencryption(header.Uuid);
             using Luks2ReencryptKeys keys = await header.UnlockAsync(passphrases, cancellationToken);
             using var run = new PayloadReencryption(Data, header, keys, _options.LeaveHoles, _options.ZoneLength);
             await run.RunAsync(progress, cancellationToken);

@@ -1,3 +1,4 @@
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Errors;
 
@@ -22,6 +23,9 @@ public sealed class DiskLocation
 
     /// <summary>The folder of a local file, against which relative references of the image are resolved; null for NBD.</summary>
     public string? Folder => IsNbd ? null : Path.GetDirectoryName(Text);
+
+    /// <summary>Where the header of a local image lies while it is converted in its place and has no room for it; null for NBD and devices.</summary>
+    internal string? HeaderBeside => IsNbd || LocalDisk.IsBlockDevice(Text) ? null : FilePlatform.FinalPath(Text) + HeaderExtension;
 
     /// <summary>Reads a path or an <c>nbd://</c>, <c>nbd+unix://</c>, <c>nbds://</c>, <c>nbds+unix://</c> URI.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.LocationInvalid"/>.</exception>

@@ -49,6 +49,9 @@ public sealed record ImageDescription
     /// <summary>What is weak about the encryption; empty where nothing is known.</summary>
     public Weakness[] Weaknesses { get; init; } = [];
 
+    /// <summary>How far an unfinished conversion in its place is; null where none is under way.</summary>
+    public ReencryptionFacts? Conversion { get; init; }
+
     /// <summary>Why the image cannot be opened in spite of being recognised; null when it can.</summary>
     public VmCryptException? Unusable { get; init; }
 

@@ -95,8 +95,8 @@ public static class ImageInspector
     {
         await using IBlockDevice storage = await StorageOpener.OpenAsync(location, writable: false, options.ForceShare, cancellationToken);
         ImageFormat format = options.Format ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
-        LuksFacts? luks = await DescribeUnusableHeaderAsync(storage, format, options, cancellationToken);
-        bool detached = luks is not null && options.HeaderPath is not null;
+        LuksFacts? luks = await DescribeUnusableHeaderAsync(storage, format, HeaderOf(location, options), options, cancellationToken);
+        bool detached = luks is not null && HeaderOf(location, options) is not null;
         return new ImageDescription
         {
             Path = location.Text,
@@ -105,14 +105,15 @@ public static class ImageInspector
             AllocatedSize = storage.Length,
             Encryption = luks is null ? EncryptionPlacement.None : detached ? EncryptionPlacement.Detached : EncryptionPlacement.Attached,
             Luks = luks,
+            Conversion = luks?.Reencryption?.Invoke(storage.Length),
             Unusable = reason,
         };
     }
 
     private static async ValueTask<LuksFacts?> DescribeUnusableHeaderAsync(
-        IBlockDevice storage, ImageFormat format, DiskOpenOptions options, CancellationToken cancellationToken)
+        IBlockDevice storage, ImageFormat format, string? path, DiskOpenOptions options, CancellationToken cancellationToken)
     {
-        if (options.HeaderPath is not { } path)
+        if (path is null)
         {
             return format == ImageFormat.Luks ? await LuksHeader.DescribeAsync(storage, LuksOpenOptions.Default, cancellationToken) : null;
         }
@@ -120,6 +121,10 @@ public static class ImageInspector
         await using IBlockDevice header = await StorageOpener.OpenAsync(DiskLocation.Parse(path), writable: false, options.ForceShare, cancellationToken);
         return await LuksHeader.DescribeAsync(header, new LuksOpenOptions { Placement = LuksPlacement.Detached }, cancellationToken);
     }
+
+    // The one that was named, or the one that an unfinished conversion keeps beside the image.
+    private static string? HeaderOf(DiskLocation location, DiskOpenOptions options) =>
+        options.HeaderPath ?? (File.Exists(location.HeaderBeside) ? location.HeaderBeside : null);
 
     private static async ValueTask<long> AllocatedAsync(StackImage image, CancellationToken cancellationToken)
     {

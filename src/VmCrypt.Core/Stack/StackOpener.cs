@@ -58,6 +58,7 @@ internal sealed partial class StackOpener(DiskOpenOptions options)
         IBlockDevice storage, DiskLocation location, ImageFormat? named, IBlockDevice? detachedHeader, CancellationToken cancellationToken)
     {
         Enter(location);
+        RequireNoHeaderBeside(location);
         ImageFormat format = named ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
         return format switch
         {
@@ -79,6 +80,16 @@ internal sealed partial class StackOpener(DiskOpenOptions options)
         {
             throw new InvalidImageException(ErrorIds.BackingChainInvalid,
                 $"The backing chain leads back to {location}, or has more than {MaxImages} images.");
+        }
+    }
+
+    // Such an image is neither what it was nor what it will be, whatever its first bytes say.
+    private static void RequireNoHeaderBeside(DiskLocation location)
+    {
+        if (location.HeaderBeside is { } path && File.Exists(path))
+        {
+            throw new UnsupportedFeatureException(ErrorIds.Luks2ReencryptionUnfinished,
+                $"A conversion of the image {location} in its place is not finished, as the header '{path}' beside it tells; finish it with Resume-ImageUpdate.");
         }
     }
 

@@ -67,6 +67,27 @@ internal sealed class HeaderLock : IDisposable
         }
     }
 
+    /// <summary>cryptsetup's lock on the re-encryption of one header, held as long as it runs; null where nobody may make such locks.</summary>
+    /// <exception cref="DeviceBusyException"><see cref="ErrorIds.LuksHeaderLocked"/>.</exception>
+    public static HeaderLock? TakeReencryption(string uuid)
+    {
+        if (!OperatingSystem.IsLinux() || !Guid.TryParse(uuid, out _) || !Environment.IsPrivilegedProcess)
+        {
+            return null;
+        }
+
+        Directory.CreateDirectory(Folder, FolderMode);
+        string resource = $"{Folder}/LN_LUKS2-reencryption-{uuid}";
+        SafeFileHandle file = LinuxPlatform.OpenHandle(resource, OpenFlags.ReadWrite | OpenFlags.Create | OpenFlags.NoFollow);
+        if (Lock(file, WholeLock.Exclusive | WholeLock.DoNotWait) == 0 && IsStill(file, resource))
+        {
+            return new HeaderLock(file, resource);
+        }
+
+        file.Dispose();
+        throw new DeviceBusyException(ErrorIds.LuksHeaderLocked, $"The disk with the LUKS header {uuid} is being re-encrypted by another process.");
+    }
+
     public void Dispose()
     {
         if (_file.IsClosed)

@@ -1,5 +1,6 @@
 using System.Text;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
 
 namespace VmCrypt.Core.Luks.Luks2;
 
@@ -28,6 +29,7 @@ internal static class Luks2Facts
                 new KeyTokenFacts(token.Number, LuksText.Printable(token.Type), [.. token.Keyslots], KeyTokenJson.TextOf(token.Json)))],
             Flags = [.. metadata.Config.Flags],
             Requirements = [.. metadata.Config.Requirements],
+            Reencryption = Luks2Requirements.KnowsReencryption(metadata.Config) ? length => Luks2ReencryptPlan.Describe(metadata, length) : null,
             DamagedCopy = damagedCopy,
         };
     }

@@ -32,7 +32,7 @@ internal static class Luks2Requirements
                 "offline-reencrypt" => Unsupported(ErrorIds.Luks2ReencryptionUnfinished,
                     "The disk is marked for an offline re-encryption, so its payload may have two keys; finish it with cryptsetup-reencrypt of cryptsetup 2.0 to 2.4."),
                 _ when s_onlineReencrypt.Contains(requirement) => Unsupported(ErrorIds.Luks2ReencryptionUnfinished,
-                    $"A re-encryption of the disk is not finished ({requirement}), so its payload has two keys; finish it with 'cryptsetup reencrypt --resume-only'."),
+                    $"A re-encryption of the disk is not finished ({requirement}), so its payload has two keys; finish it with Resume-ImageUpdate or 'cryptsetup reencrypt --resume-only'."),
                 "opal" or "opal-v2" => Unsupported(ErrorIds.Luks2OpalUnsupported,
                     "The disk is encrypted by its own hardware (OPAL), which only cryptsetup on that machine can unlock."),
                 "inline-hw-tags" => Unsupported(ErrorIds.Luks2IntegrityUnsupported,

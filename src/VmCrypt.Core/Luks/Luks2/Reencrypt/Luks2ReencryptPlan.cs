@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Luks.Luks2.Reencrypt;
@@ -92,6 +91,22 @@ internal sealed record Luks2ReencryptPlan(
         return plan;
     }
 
+    /// <summary>How far it is on a device of <paramref name="deviceLength"/> bytes; null for a kind that is not known here.</summary>
+    public static ReencryptionFacts? Describe(Luks2Metadata metadata, long deviceLength)
+    {
+        try
+        {
+            var plan = Of(metadata);
+            long length = plan.PayloadLength(deviceLength);
+            Luks2ReencryptPosition position = Luks2ReencryptSegments.PositionOf(plan, metadata, length);
+            return new ReencryptionFacts(plan.Mode, plan.Terms.Resilience, length, position.Done, position.Hot is not null);
+        }
+        catch (VmCryptException unknown) when (unknown is UnsupportedFeatureException or InvalidImageException)
+        {
+            return null;
+        }
+    }
+
     private static Luks2Segment? WithFlag(Luks2Metadata metadata, string flag) => metadata.Segments.LastOrDefault(segment => segment.Is(flag));
 
     private static int? DigestOf(Luks2Metadata metadata, Luks2Segment segment) =>
@@ -112,12 +127,10 @@ internal sealed record Luks2ReencryptPlan(
                 $"The re-encryption ({string.Join(", ", config.Requirements)}, {Mode}, {Terms.Resilience}) is of a kind that only cryptsetup finishes: 'cryptsetup reencrypt --resume-only'.");
         }
 
-        if (before(Before) is { } integrity || before(After) is { } _)
+        if ((Before.Crypt?.Integrity ?? After.Crypt?.Integrity) is not null)
         {
             throw new UnsupportedFeatureException(ErrorIds.Luks2IntegrityUnsupported, "A payload with authentication tags is not re-encrypted here.");
         }
-
-        static string? before(Luks2Segment segment) => segment.Crypt?.Integrity;
     }
 
     // Offsets are those of a device, so that sums of two of them do not overflow.

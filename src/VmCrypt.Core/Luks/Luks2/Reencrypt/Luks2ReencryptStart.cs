@@ -177,7 +177,10 @@ internal static class Luks2ReencryptStart
     private static Luks2Crypt CryptOf(LuksFormatOptions target) => new(target.Cipher.ToString(), (uint)target.PayloadSectorSize, 0, null);
 
     private static (long Offset, long Length) LargestGap(Luks2Metadata metadata) =>
-        Luks2Areas.Gaps(metadata).OrderByDescending(gap => gap.Length).FirstOrDefault() is { Length: > 0 } gap ? gap : throw NoRoom();
+        Luks2Areas.Gaps(metadata)
+            .Select(gap => (gap.Offset, Length: gap.Length / Luks2Layout.AreaAlignment * Luks2Layout.AreaAlignment))
+            .OrderByDescending(gap => gap.Length)
+            .FirstOrDefault() is { Length: > 0 } gap ? gap : throw NoRoom();
 
     private static int FreeSlot(Luks2Metadata metadata) => Free(metadata.Keyslots.Select(slot => slot.Number), Luks2Layout.MaxObjects);
 
