@@ -2,6 +2,8 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Luks.Luks1;
+using VmCrypt.Core.Luks.Luks2;
 using VmCrypt.Core.Luks.Luks2.Reencrypt;
 using VmCrypt.Core.Stack;
 
@@ -13,6 +15,9 @@ namespace VmCrypt.Core.Reencryption;
 /// </remarks>
 public static class DiskReencryption
 {
+    // LUKS1 has eight slots, and what protects the zones needs room beside the one that is in use.
+    private const int Luks1Slots = 9;
+
     /// <summary>Makes an encrypted disk of a plain one.</summary>
     /// <param name="options">What and how.</param>
     /// <param name="passphrase">Of the first key slot; borrowed.</param>
@@ -89,15 +94,17 @@ public static class DiskReencryption
     {
         if (!await image.IsUnfinishedAsync(cancellationToken))
         {
-            LuksHeader header = await image.OpenLuks2Async(cancellationToken);
+            LuksHeader header = await image.OpenLuksAsync(cancellationToken);
             using VolumeKey key = (await header.UnlockAsync(passphrase, slot: null, cancellationToken)).Key;
             if (image.Options.HeaderPath is null)
             {
-                await HeaderAside.CopyAsync(image.Data, image.Shelf, header.HeaderLength, cancellationToken);
+                KdfCost cost = PbkdfCost(image.Options.Encryption.Cost);
+                await HeaderAside.CopyAsync(image.Data, image.Shelf, header, key, passphrase, cost, cancellationToken);
                 await HeaderAside.BeginAsync(image.Data, image.Shelf, [passphrase], image.Options.Resilience, cancellationToken);
             }
             else
             {
+                header = await image.ToLuks2Async(header, cancellationToken);
                 await Luks2ReencryptStart.DecryptAsync(image.HeaderDevice, image.PayloadLength(header), key, image.Options.Resilience, cancellationToken);
             }
         }
@@ -112,7 +119,7 @@ public static class DiskReencryption
         ReencryptionOptions options = image.Options;
         if (!await image.IsUnfinishedAsync(cancellationToken))
         {
-            LuksHeader header = await image.OpenLuks2Async(cancellationToken);
+            LuksHeader header = await image.OpenLuksAsync(cancellationToken);
             Unlocked unlocked = await header.UnlockAsync(passphrase, slot: null, cancellationToken);
             using VolumeKey key = unlocked.Key;
             int others = header.Slots.Count(slot => slot.IsActive && slot.IsBound && slot.Number != unlocked.Slot);
@@ -122,15 +129,12 @@ public static class DiskReencryption
                     $"{others} other key slots hold the old volume key and cannot be given the new one without their passphrases; they would be gone.");
             }
 
-            LuksFormatOptions target = options.Encryption with
-            {
-                Version = LuksVersion.Luks2,
-                SectorSize = options.Encryption.SectorSize ?? header.Payload.SectorSize,
-            };
+            LuksFormatOptions target = ByLuks2(options.Encryption with { Version = header.Version }, header.Payload.SectorSize);
             target.RequireKey();
             image.RequireWholeSectors(header, target.PayloadSectorSize);
+            await image.ToLuks2Async(header, cancellationToken);
             await Luks2ReencryptStart.UpdateAsync(
-                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, options.Resilience, cancellationToken);
+                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(header.Version), options.Resilience, cancellationToken);
         }
 
         await image.RunAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
@@ -160,11 +164,8 @@ public static class DiskReencryption
                     $"The image {options.Location} is {format}, which is not encrypted in its place; Convert-Image makes an encrypted copy.");
         }
 
-        LuksFormatOptions luks = options.Encryption with
-        {
-            Version = LuksVersion.Luks2,
-            SectorSize = options.Encryption.SectorSize ?? (image.Data.Length % 4096 == 0 ? 4096 : 512),
-        };
+        LuksFormatOptions luks = ByLuks2(options.Encryption, image.Data.Length % 4096 == 0 ? 4096 : 512);
+        string[] flags = FlagsFor(options.Encryption.Version);
         if (image.Data.Length % luks.PayloadSectorSize != 0 || image.Data.Length == 0)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter,
@@ -173,7 +174,7 @@ public static class DiskReencryption
 
         if (options.HeaderPath is not null)
         {
-            await image.CreateHeaderAsync(luks, passphrase, options.Resilience, cancellationToken);
+            await image.CreateHeaderAsync(luks, passphrase, flags, options.Resilience, cancellationToken);
             return;
         }
 
@@ -184,6 +185,28 @@ public static class DiskReencryption
                 $"The image {options.Location} of {image.Data.Length} bytes has no room for a header of {luks.HeaderLength}: let its last {2 * luks.HeaderLength} bytes be given up, or name a detached header.");
         }
 
-        await HeaderInFront.BeginAsync(image.Data, image.Shelf, luks, passphrase, grows, cancellationToken);
+        await HeaderInFront.BeginAsync(image.Data, image.Shelf, luks, passphrase, flags, grows, cancellationToken);
     }
+
+    // LUKS1 has no place for a journal: such a disk has a LUKS2 header meanwhile, of what LUKS1 can have too.
+    private static LuksFormatOptions ByLuks2(LuksFormatOptions encryption, int usualSector)
+    {
+        if (encryption.Version == LuksVersion.Luks2)
+        {
+            return encryption with { SectorSize = encryption.SectorSize ?? usualSector };
+        }
+
+        Luks1FormatRules.Require(encryption);
+        return encryption with
+        {
+            Version = LuksVersion.Luks2,
+            SectorSize = 512,
+            Cost = PbkdfCost(encryption.Cost),
+            KeyslotsSize = Luks1Slots * Luks2Layout.AreaLength(encryption.KeySize),
+        };
+    }
+
+    private static string[] FlagsFor(LuksVersion version) => version == LuksVersion.Luks1 ? [Luks2ReencryptHeader.Luks1Flag] : [];
+
+    private static KdfCost PbkdfCost(KdfCost cost) => cost.IterTime is { } time ? KdfCost.OfTime(time, KdfKind.Pbkdf2) : cost;
 }

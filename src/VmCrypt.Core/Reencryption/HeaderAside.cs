@@ -17,13 +17,54 @@ internal static class HeaderAside
 {
     /// <param name="data">The encrypted disk with its header in front.</param>
     /// <param name="shelf">Keeps the header from now on.</param>
-    /// <param name="headerLength">Bytes of the header with its key slots.</param>
+    /// <param name="header">The one in front; where it is LUKS1, the one beside is a LUKS2 header for the same key.</param>
+    /// <param name="key">Of the header.</param>
+    /// <param name="passphrase">Opens it; borrowed.</param>
+    /// <param name="cost">Of the key slot where one is made.</param>
     /// <param name="cancellationToken">Cancels; the disk is untouched.</param>
-    public static ValueTask CopyAsync(IBlockDevice data, IHeaderShelf shelf, long headerLength, CancellationToken cancellationToken) => shelf.CreateAsync(
-        HeaderStage.Active,
-        headerLength,
-        file => HeaderInFront.CopyAsync(data, 0, file, 0, headerLength, cancellationToken),
-        cancellationToken);
+    public static ValueTask CopyAsync(
+        IBlockDevice data, IHeaderShelf shelf, LuksHeader header, VolumeKey key, SecretBuffer passphrase, KdfCost cost, CancellationToken cancellationToken)
+    {
+        if (header.Version == LuksVersion.Luks2)
+        {
+            return shelf.CreateAsync(
+                HeaderStage.Active,
+                header.HeaderLength,
+                file => HeaderInFront.CopyAsync(data, 0, file, 0, header.HeaderLength, cancellationToken),
+                cancellationToken);
+        }
+
+        return CreateAsync();
+
+        async ValueTask CreateAsync()
+        {
+            using SecretBuffer exported = key.Export();
+            long copies = 2 * Luks2Layout.HeaderSizes[0];
+            // Of a header that says where its payload begins, all must fit in front of that.
+            long room = Math.Min(header.Payload.Offset, Luks2Layout.DefaultHeaderLength) - copies;
+            var luks = LuksFormatOptions.Default with
+            {
+                Version = LuksVersion.Luks2,
+                Placement = LuksPlacement.Detached,
+                Cipher = header.Payload.Cipher,
+                KeySize = exported.Length,
+                Hash = header.Hash,
+                SectorSize = header.Payload.SectorSize,
+                VolumeKey = exported,
+                KeyslotsSize = room / Luks2Layout.AreaAlignment * Luks2Layout.AreaAlignment,
+                Cost = cost,
+            };
+            await shelf.CreateAsync(
+                HeaderStage.Active,
+                luks.HeaderLength,
+                async file =>
+                {
+                    (await LuksHeader.FormatAsync(file, luks, passphrase, cancellationToken)).Key.Dispose();
+                    await Luks2ReencryptStart.PlaceAsync(file, header.Payload.Offset, cancellationToken);
+                },
+                cancellationToken);
+        }
+    }
 
     /// <summary>The steps (2) and (3).</summary>
     /// <param name="data">The disk.</param>

@@ -22,10 +22,12 @@ internal static class HeaderInFront
     /// <param name="shelf">Keeps the header meanwhile.</param>
     /// <param name="luks">The header to make.</param>
     /// <param name="passphrase">Of its first slot; borrowed.</param>
+    /// <param name="flags">What is to be done with the header at the end.</param>
     /// <param name="grows">The file grows by twice the header's length; else the last so many bytes of the disk are given up.</param>
     /// <param name="cancellationToken">Cancels before (4).</param>
     public static async ValueTask BeginAsync(
-        IBlockDevice data, IHeaderShelf shelf, LuksFormatOptions luks, SecretBuffer passphrase, bool grows, CancellationToken cancellationToken)
+        IBlockDevice data, IHeaderShelf shelf, LuksFormatOptions luks, SecretBuffer passphrase,
+        string[] flags, bool grows, CancellationToken cancellationToken)
     {
         luks = luks with { Placement = LuksPlacement.Attached };
         long header = luks.HeaderLength;
@@ -38,7 +40,8 @@ internal static class HeaderInFront
                 (_, VolumeKey key) = await LuksHeader.FormatAsync(file, luks, passphrase, cancellationToken);
                 using (key)
                 {
-                    await Luks2ReencryptStart.EncryptAsync(file, length, key, moves: true, grows, ReencryptionResilience.Checksum, cancellationToken);
+                    await Luks2ReencryptStart.EncryptAsync(
+                        file, length, key, moves: true, grows ? [Luks2ReencryptHeader.GrownFlag, .. flags] : flags, ReencryptionResilience.Checksum, cancellationToken);
                 }
             },
             cancellationToken);

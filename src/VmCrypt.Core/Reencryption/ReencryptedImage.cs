@@ -99,9 +99,10 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         }
     }
 
+    /// <summary>The header of an encrypted disk that can be converted.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.NotEncrypted"/>.</exception>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
-    public async ValueTask<LuksHeader> OpenLuks2Async(CancellationToken cancellationToken)
+    public async ValueTask<LuksHeader> OpenLuksAsync(CancellationToken cancellationToken)
     {
         ImageFormat format = await FormatProbe.RecogniseAsync(HeaderDevice, cancellationToken);
         if (format == ImageFormat.Raw)
@@ -109,13 +110,19 @@ internal sealed class ReencryptedImage : IAsyncDisposable
             throw new InvalidInputException(ErrorIds.NotEncrypted, $"The image {_options.Location} has no LUKS header.");
         }
 
-        LuksOpenOptions opening = LuksOpenOptions.Default with { Placement = _detached is null ? LuksPlacement.Attached : LuksPlacement.Detached };
+        LuksOpenOptions opening = LuksOpenOptions.Default with { Placement = Placement };
         LuksHeader? header = format == ImageFormat.Luks ? await LuksHeader.OpenAsync(HeaderDevice, opening, cancellationToken) : null;
-        return header is { Version: LuksVersion.Luks2, Payload.Length: null } && Fits(header)
+        return header is { Payload.Length: null } && Fits(header)
             ? header
             : throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
                 $"The image {_options.Location} is {(header is null ? format.ToString() : $"{header.Version} with a payload of its own length")}, which is not converted in its place; Convert-Image makes a copy.");
     }
+
+    /// <summary>A LUKS1 header becomes a LUKS2 header, which alone can say how far a conversion is.</summary>
+    /// <exception cref="RefusedException">The header has no room for it.</exception>
+    public async ValueTask<LuksHeader> ToLuks2Async(LuksHeader header, CancellationToken cancellationToken) => header.Version == LuksVersion.Luks2
+        ? header
+        : await (await header.PlanConversionAsync(cancellationToken)).RunAsync(cancellationToken);
 
     /// <summary>Bytes of the payload of an ordinary header, in whole sectors.</summary>
     public long PayloadLength(LuksHeader header) => (Data.Length - header.Payload.Offset) / header.Payload.SectorSize * header.Payload.SectorSize;
@@ -132,7 +139,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
     /// <summary>Makes a detached header that says that the encryption begins; it appears when it is complete.</summary>
     public async ValueTask CreateHeaderAsync(
-        LuksFormatOptions luks, SecretBuffer passphrase, ReencryptionResilience resilience, CancellationToken cancellationToken)
+        LuksFormatOptions luks, SecretBuffer passphrase, string[] flags, ReencryptionResilience resilience, CancellationToken cancellationToken)
     {
         luks = luks with { Placement = LuksPlacement.Detached };
         await using (PendingFile file = await PendingFile.CreateAsync(
@@ -141,7 +148,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
             (_, VolumeKey key) = await LuksHeader.FormatAsync(file.Device, luks, passphrase, cancellationToken);
             using (key)
             {
-                await Luks2ReencryptStart.EncryptAsync(file.Device, Data.Length, key, moves: false, grows: false, resilience, cancellationToken);
+                await Luks2ReencryptStart.EncryptAsync(file.Device, Data.Length, key, moves: false, flags, resilience, cancellationToken);
             }
 
             await file.CommitAsync(cancellationToken);
@@ -228,7 +235,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         IBlockDevice area, ReencryptionMode? expected, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         Luks2ReencryptHeader header = await Luks2ReencryptHeader.OpenAsync(area, cancellationToken);
-        if (!header.NeedsCleanUp)
+        if (!header.IsDone)
         {
             RequireExpected(expected, header.Plan.Mode);
             using HeaderLock? running = HeaderLock.TakeReencryption(header.Uuid);
@@ -237,7 +244,17 @@ internal sealed class ReencryptedImage : IAsyncDisposable
             await run.RunAsync(progress, cancellationToken);
         }
 
-        await CleanUpAsync(header, isBeside: !ReferenceEquals(area, HeaderDevice), cancellationToken);
+        if (header.NeedsCleanUp)
+        {
+            await CleanUpAsync(header, isBeside: !ReferenceEquals(area, HeaderDevice), cancellationToken);
+        }
+
+        if (header.BecomesLuks1)
+        {
+            LuksOpenOptions opening = LuksOpenOptions.Default with { Placement = Placement };
+            LuksHeader done = await LuksHeader.OpenAsync(area, opening, cancellationToken);
+            await (await done.PlanConversionAsync(cancellationToken)).RunAsync(cancellationToken);
+        }
     }
 
     /// <summary>Removes what is left of the plain disk behind the payload, or of the encrypted one, then what is left in the header.</summary>
@@ -259,9 +276,11 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         await header.CleanUpAsync(cancellationToken);
     }
 
+    private LuksPlacement Placement => _detached is null ? LuksPlacement.Attached : LuksPlacement.Detached;
+
     private static bool IsUnfinished(LuksFacts facts) =>
         facts.Requirements.Any(requirement => requirement.StartsWith(Luks2Requirements.Reencryption, StringComparison.Ordinal))
-        || facts.Flags.Contains(Luks2ReencryptHeader.CleanUpFlag);
+        || facts.Flags.Contains(Luks2ReencryptHeader.CleanUpFlag) || facts.Flags.Contains(Luks2ReencryptHeader.Luks1Flag);
 
     // Of a detached header that places its payload further on, nobody knows what lies before it.
     private bool Fits(LuksHeader header) => _detached is null ? header.Payload.Offset >= header.HeaderLength : header.Payload.Offset == 0;

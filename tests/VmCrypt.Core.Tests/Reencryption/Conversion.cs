@@ -39,7 +39,7 @@ internal sealed class Conversion
         {
             Location = DiskLocation.Parse("disk.raw"),
             HeaderPath = name.Contains("detached", StringComparison.Ordinal) ? "disk.luks" : null,
-            Encryption = s_small with { SectorSize = name.StartsWith("protect", StringComparison.Ordinal) ? sector : newSector },
+            Encryption = OptionsOf(name, name.StartsWith("protect", StringComparison.Ordinal) ? sector : newSector),
             Resilience = name.EndsWith("journal", StringComparison.Ordinal) ? ReencryptionResilience.Journal : ReencryptionResilience.Checksum,
             ReduceSize = name.Contains("reduced", StringComparison.Ordinal),
             ZoneLength = ZoneLength,
@@ -51,6 +51,7 @@ internal sealed class Conversion
         "protect", "protect reduced", "protect detached", "protect detached journal",
         "unprotect", "unprotect journal", "unprotect detached", "unprotect detached journal",
         "update", "update journal", "update detached",
+        "protect luks1", "unprotect luks1", "update luks1",
     ];
 
     /// <summary>What the guest has on its disk.</summary>
@@ -72,7 +73,7 @@ internal sealed class Conversion
     public static async Task<Conversion> CreateAsync(string name, int sector = 512, int newSector = 512, int length = 300 << 10)
     {
         var conversion = new Conversion(name, sector, newSector, length);
-        LuksFormatOptions luks = s_small with { SectorSize = sector, Placement = conversion.IsDetached ? LuksPlacement.Detached : LuksPlacement.Attached };
+        LuksFormatOptions luks = OptionsOf(name, sector) with { Placement = conversion.IsDetached ? LuksPlacement.Detached : LuksPlacement.Attached };
         long front = conversion.IsDetached || conversion.Protects ? 0 : luks.HeaderLength;
         byte[] disk = new byte[front + length + (conversion._options.ReduceSize ? 2 * luks.HeaderLength : 0)];
         conversion.Data = new MemoryDevice(disk);
@@ -90,7 +91,7 @@ internal sealed class Conversion
         {
             if (conversion.Protects)
             {
-                await Luks2ReencryptStart.EncryptAsync(conversion.Header!, length, key, moves: false, grows: false, conversion._options.Resilience, Sample.Token);
+                await Luks2ReencryptStart.EncryptAsync(conversion.Header!, length, key, moves: false, [], conversion._options.Resilience, Sample.Token);
             }
             else
             {
@@ -213,12 +214,19 @@ internal sealed class Conversion
         byte[]? found = Unprotects ? Data.ToArray() : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase);
 
         Assert.NotNull(found);
+        Assert.Equal(Unprotects && Header is null ? null : VersionOf(_name), LuksHeader.Probe((Header ?? Data).ToArray().AsSpan(0, 8)));
         Assert.Equal(Plain.Length, _options.ReduceSize ? Plain.Length : found.Length);
         Assert.Equal(SHA256.HashData(Plain), SHA256.HashData(found.AsSpan(0, Plain.Length)));
         Assert.False(Shelf.Has(HeaderStage.Active) || Shelf.Has(HeaderStage.Prepared));
         Assert.True(Unprotects || !Contains(Data.ToArray(), Plain.AsSpan(0, 512)), "a part of the plain disk is left");
         Assert.True(Header is null || !Contains(Header.ToArray(), Plain.AsSpan(0, 512)), "a part of the plain disk is left in the header");
     }
+
+    private static LuksFormatOptions OptionsOf(string name, int sector) => VersionOf(name) == LuksVersion.Luks2
+        ? s_small with { SectorSize = sector }
+        : s_small with { Version = LuksVersion.Luks1, SectorSize = null, KeyslotsSize = null };
+
+    private static LuksVersion VersionOf(string name) => name.EndsWith("luks1", StringComparison.Ordinal) ? LuksVersion.Luks1 : LuksVersion.Luks2;
 
     private static bool Contains(byte[] bytes, ReadOnlySpan<byte> part) => bytes.AsSpan().IndexOf(part) >= 0;
 }

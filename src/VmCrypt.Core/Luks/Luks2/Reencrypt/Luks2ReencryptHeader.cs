@@ -20,6 +20,9 @@ internal sealed class Luks2ReencryptHeader
     /// <summary>A flag that others ignore: behind the payload lie plain bytes that are to be overwritten.</summary>
     public const string TailFlag = "vmcrypt-tail";
 
+    /// <summary>A flag that others ignore: when all else is done, the header becomes LUKS1.</summary>
+    public const string Luks1Flag = "vmcrypt-luks1";
+
     // Areas that are larger held no key material, which deserves more than one pass.
     private const int MaxKeyMaterial = 1 << 20;
 
@@ -31,27 +34,34 @@ internal sealed class Luks2ReencryptHeader
     {
         _area = area;
         _store = new Luks2Store(area, copies);
-        NeedsCleanUp = _store.Metadata.Config.Flags.Contains(CleanUpFlag);
-        Plan = NeedsCleanUp ? null! : Luks2ReencryptPlan.Of(_store.Metadata);
+        NeedsCleanUp = Has(CleanUpFlag);
+        IsDone = !Luks2Requirements.KnowsReencryption(_store.Metadata.Config);
+        Plan = IsDone ? null! : Luks2ReencryptPlan.Of(_store.Metadata);
     }
 
-    /// <summary>From what to what; not to be asked for where only <see cref="NeedsCleanUp"/>.</summary>
+    /// <summary>From what to what; not to be asked for where <see cref="IsDone"/>.</summary>
     public Luks2ReencryptPlan Plan { get; }
 
-    /// <summary>The payload is done; see <see cref="CleanUpAsync"/>.</summary>
+    /// <summary>The payload has its final form.</summary>
+    public bool IsDone { get; private set; }
+
+    /// <summary>The payload is done, but see <see cref="CleanUpAsync"/>.</summary>
     public bool NeedsCleanUp { get; private set; }
 
     /// <summary>Bytes of the payload where the header fixes them, as it does until it is cleaned up.</summary>
     public long? FixedLength => (long?)_store.Metadata.Segments[0].Size;
 
     /// <summary>Bytes in front of the payload.</summary>
-    public long PayloadOffset => (long)(NeedsCleanUp ? _store.Metadata.Segments[0] : Plan.After).Offset;
+    public long PayloadOffset => (long)(IsDone ? _store.Metadata.Segments[0] : Plan.After).Offset;
 
     /// <summary>The file grew for the time of the re-encryption.</summary>
-    public bool HasGrown => _store.Metadata.Config.Flags.Contains(GrownFlag);
+    public bool HasGrown => Has(GrownFlag);
 
     /// <summary>Behind the payload lie bytes of the plain disk.</summary>
-    public bool HasTail => _store.Metadata.Config.Flags.Contains(TailFlag);
+    public bool HasTail => Has(TailFlag);
+
+    /// <summary>When all else is done, the header becomes LUKS1.</summary>
+    public bool BecomesLuks1 => Has(Luks1Flag);
 
     public string Uuid => LuksText.Label(_store.Binary.Uuid.AsSpan());
 
@@ -68,7 +78,7 @@ internal sealed class Luks2ReencryptHeader
             Luks2Requirements.RequireMet(config);
         }
 
-        return reencrypts || config.Flags.Contains(CleanUpFlag)
+        return reencrypts || config.Flags.Contains(CleanUpFlag) || config.Flags.Contains(Luks1Flag)
             ? new Luks2ReencryptHeader(area, copies)
             : throw new RefusedException(ErrorIds.Luks2NotReencrypting, "The LUKS2 header knows of no re-encryption that is not finished.");
     }
@@ -139,6 +149,7 @@ internal sealed class Luks2ReencryptHeader
             .SetFlags(Plan.Course == Luks2Course.MoveUp ? [CleanUpFlag, TailFlag] : [CleanUpFlag], true);
         await _store.CommitAsync(old.Aggregate(edit, (changed, slot) => changed.RemoveKeyslot(slot)).Done());
         NeedsCleanUp = true;
+        IsDone = true;
     }
 
     /// <summary>Destroys the old key material and what protected the zones, which may be plain bytes; then lets the payload reach to the end of its device.</summary>
@@ -161,6 +172,8 @@ internal sealed class Luks2ReencryptHeader
             .Done());
         NeedsCleanUp = false;
     }
+
+    private bool Has(string flag) => _store.Metadata.Config.Flags.Contains(flag);
 
     private bool IsOld(int slot) => Plan.DigestBefore != Plan.DigestAfter && _store.Metadata.DigestOfKeyslot(slot)?.Number == Plan.DigestBefore;
 

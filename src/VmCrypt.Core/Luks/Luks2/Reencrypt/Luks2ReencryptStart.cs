@@ -19,12 +19,13 @@ internal static class Luks2ReencryptStart
     /// <param name="current">The key that the payload has.</param>
     /// <param name="target">Cipher, key size, sector size, hash and cost of what it gets.</param>
     /// <param name="passphrases">Of the new key, one slot each; borrowed.</param>
+    /// <param name="flags">What is to be done at the end: <see cref="Luks2ReencryptHeader.Luks1Flag"/>.</param>
     /// <param name="resilience">How zones are protected.</param>
     /// <param name="cancellationToken">Cancels before the change.</param>
     /// <exception cref="RefusedException"><see cref="ErrorIds.KeySlotsFull"/>, <see cref="ErrorIds.LuksMetadataFull"/>.</exception>
     public static async ValueTask UpdateAsync(
         IBlockDevice area, long length, VolumeKey current, LuksFormatOptions target, IReadOnlyList<SecretBuffer> passphrases,
-        ReencryptionResilience resilience, CancellationToken cancellationToken)
+        string[] flags, ReencryptionResilience resilience, CancellationToken cancellationToken)
     {
         var store = new Luks2Store(area, await Luks2Copies.ReadAsync(area, cancellationToken));
         await store.BeginAsync(cancellationToken);
@@ -32,7 +33,7 @@ internal static class Luks2ReencryptStart
         int digest = FreeDigest(store.Metadata);
         var meter = new Pbkdf2Meter(target.Hash, key.Length, cancellationToken);
         Luks2Proof proof = await LuksWork.RunAsync(() => Luks2Proof.Create(target.Hash, meter.Digest(target.Cost), key.Span), cancellationToken);
-        Luks2Metadata next = new Luks2Edit(store.Metadata).AddDigest(digest, proof, segments: []).Done();
+        Luks2Metadata next = new Luks2Edit(store.Metadata).AddDigest(digest, proof, segments: []).SetFlags(flags, true).Done();
         foreach (SecretBuffer passphrase in passphrases)
         {
             next = await AddSlotAsync(area, next, digest, proof, key, target, passphrase, meter, cancellationToken);
@@ -53,11 +54,11 @@ internal static class Luks2ReencryptStart
     /// <param name="length">Bytes of the payload.</param>
     /// <param name="key">Of the header.</param>
     /// <param name="moves">The header comes to stand in front of the disk, and the disk moves up; else the header is detached.</param>
-    /// <param name="grows">The file grows by twice the header for the time of it.</param>
+    /// <param name="flags">What is to be done at the end: <see cref="Luks2ReencryptHeader.GrownFlag"/>, <see cref="Luks2ReencryptHeader.Luks1Flag"/>.</param>
     /// <param name="resilience">How zones are protected where nothing moves.</param>
     /// <param name="cancellationToken">Cancels before the change.</param>
     public static async ValueTask EncryptAsync(
-        IBlockDevice area, long length, VolumeKey key, bool moves, bool grows, ReencryptionResilience resilience, CancellationToken cancellationToken)
+        IBlockDevice area, long length, VolumeKey key, bool moves, string[] flags, ReencryptionResilience resilience, CancellationToken cancellationToken)
     {
         var store = new Luks2Store(area, await Luks2Copies.ReadAsync(area, cancellationToken));
         await store.BeginAsync(cancellationToken);
@@ -69,7 +70,7 @@ internal static class Luks2ReencryptStart
             : InPlace(ReencryptionMode.Encrypt, backward: false, resilience, (int)segment.Crypt!.SectorSize);
         JsonObject before = moves ? Luks2ReencryptSegments.Linear(0, length) : Luks2ReencryptSegments.Linear((long)segment.Offset, null);
         JsonObject? moved = moves ? Luks2ReencryptSegments.Linear(length + shift, Math.Min(shift, length)) : null;
-        Luks2Metadata flagged = new Luks2Edit(store.Metadata).SetFlags(grows ? [Luks2ReencryptHeader.GrownFlag] : [], true).Done();
+        Luks2Metadata flagged = new Luks2Edit(store.Metadata).SetFlags(flags, true).Done();
         Luks2Metadata next = Compose(flagged, length, terms, (before, null), (Luks2ReencryptSegments.Crypt(segment, 0, null), digest), moved);
         using SecretBuffer after = key.Export();
         await SealAsync(store, next, null, after);
@@ -100,6 +101,17 @@ internal static class Luks2ReencryptStart
             store.Metadata, length, terms, (Luks2ReencryptSegments.Crypt(segment, 0, null), digest), (Luks2ReencryptSegments.Linear(0, null), null), moved);
         using SecretBuffer before = key.Export();
         await SealAsync(store, next, before, null);
+    }
+
+    /// <summary>Says where the payload of a detached header begins.</summary>
+    public static async ValueTask PlaceAsync(IBlockDevice area, long offset, CancellationToken cancellationToken)
+    {
+        var store = new Luks2Store(area, await Luks2Copies.ReadAsync(area, cancellationToken));
+        Luks2Segment segment = store.Metadata.Segments[0];
+        JsonObject placed = Luks2ReencryptSegments.Crypt(segment with { Offset = (ulong)offset }, 0, null);
+        int digest = store.Metadata.DigestOfSegment(segment.Number)!.Number;
+        await store.BeginAsync(cancellationToken);
+        await store.CommitAsync(new Luks2Edit(store.Metadata).ReplaceSegments([new Luks2ReencryptSegments.Part(placed, [digest])]).Done());
     }
 
     /// <summary>Bytes at the start of an encrypted disk of <paramref name="length"/> bytes that are moved to the device's start before it is decrypted.</summary>
