@@ -122,19 +122,18 @@ public static class DiskReencryption
             LuksHeader header = await image.OpenLuksAsync(cancellationToken);
             Unlocked unlocked = await header.UnlockAsync(passphrase, slot: null, cancellationToken);
             using VolumeKey key = unlocked.Key;
-            int others = header.Slots.Count(slot => slot.IsActive && slot.IsBound && slot.Number != unlocked.Slot);
-            if (others > 0 && !options.DropOtherSlots)
+            if (!options.DropOtherSlots)
             {
-                throw new RefusedException(ErrorIds.KeySlotsWouldBeLost,
-                    $"{others} other key slots hold the old volume key and cannot be given the new one without their passphrases; they would be gone.");
+                await RequireNoOthersAsync(header, unlocked.Slot, passphrase, cancellationToken);
             }
 
-            LuksFormatOptions target = ByLuks2(options.Encryption with { Version = header.Version }, header.Payload.SectorSize);
+            LuksVersion version = options.Version ?? header.Version;
+            LuksFormatOptions target = ByLuks2(options.Encryption with { Version = version }, header.Payload.SectorSize);
             target.RequireKey();
             image.RequireWholeSectors(header, target.PayloadSectorSize);
             await image.ToLuks2Async(header, cancellationToken);
             await Luks2ReencryptStart.UpdateAsync(
-                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(header.Version), options.Resilience, cancellationToken);
+                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(version), options.Resilience, cancellationToken);
         }
 
         await image.RunAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
@@ -152,6 +151,22 @@ public static class DiskReencryption
         await image.RunAsync(expected: null, passphrases, progress, cancellationToken);
     }
 
+    private static async ValueTask RequireNoOthersAsync(LuksHeader header, int own, SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        foreach (int slot in header.Slots.Where(slot => slot.IsActive && slot.IsBound && slot.Number != own).Select(slot => slot.Number).ToArray())
+        {
+            try
+            {
+                (await header.UnlockAsync(passphrase, slot, cancellationToken)).Key.Dispose();
+            }
+            catch (WrongKeyException other)
+            {
+                throw new RefusedException(ErrorIds.KeySlotsWouldBeLost,
+                    $"Key slot {slot} holds the old volume key and cannot be given the new one without its passphrase; it would be gone.", other);
+            }
+        }
+    }
+
     private static async Task BeginProtectionAsync(
         ReencryptedImage image, ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
     {
@@ -164,8 +179,9 @@ public static class DiskReencryption
                     $"The image {options.Location} is {format}, which is not encrypted in its place; Convert-Image makes an encrypted copy.");
         }
 
-        LuksFormatOptions luks = ByLuks2(options.Encryption, image.Data.Length % 4096 == 0 ? 4096 : 512);
-        string[] flags = FlagsFor(options.Encryption.Version);
+        LuksVersion version = options.Version ?? LuksVersion.Luks2;
+        LuksFormatOptions luks = ByLuks2(options.Encryption with { Version = version }, image.Data.Length % 4096 == 0 ? 4096 : 512);
+        string[] flags = FlagsFor(version);
         if (image.Data.Length % luks.PayloadSectorSize != 0 || image.Data.Length == 0)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter,

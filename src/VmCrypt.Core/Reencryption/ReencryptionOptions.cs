@@ -13,8 +13,11 @@ public sealed record ReencryptionOptions
     /// <summary>The detached header, existing or to be made; null where the header stands in front.</summary>
     public string? HeaderPath { get; init; }
 
-    /// <summary>Cipher, key size, hash, cost and LUKS2's sizes of the encryption to come.</summary>
-    public LuksFormatOptions Encryption { get; init; } = LuksFormatOptions.Default with { Version = LuksVersion.Luks2 };
+    /// <summary>Of the header at the end; null for what it is, or LUKS2 for a new one.</summary>
+    public LuksVersion? Version { get; init; }
+
+    /// <summary>Cipher, key size, hash, cost and LUKS2's sizes of the encryption to come; its version does not matter.</summary>
+    public LuksFormatOptions Encryption { get; init; } = LuksFormatOptions.Default;
 
     public ReencryptionResilience Resilience { get; init; }
 

@@ -39,6 +39,7 @@ internal sealed class Conversion
         {
             Location = DiskLocation.Parse("disk.raw"),
             HeaderPath = name.Contains("detached", StringComparison.Ordinal) ? "disk.luks" : null,
+            Version = VersionOf(name),
             Encryption = OptionsOf(name, name.StartsWith("protect", StringComparison.Ordinal) ? sector : newSector),
             Resilience = name.EndsWith("journal", StringComparison.Ordinal) ? ReencryptionResilience.Journal : ReencryptionResilience.Checksum,
             ReduceSize = name.Contains("reduced", StringComparison.Ordinal),

@@ -100,7 +100,7 @@ internal sealed class ReencryptionLab : IDisposable
     {
         Location = DiskLocation.Parse(Image),
         HeaderPath = detached ? Header : null,
-        Encryption = LuksDisk.Quick with { Version = LuksVersion.Luks2, SectorSize = sectorSize },
+        Encryption = LuksDisk.Quick with { SectorSize = sectorSize },
         Resilience = resilience,
         ZoneLength = 1 << 20,
     };
