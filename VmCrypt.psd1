@@ -50,6 +50,7 @@
     'New-QemuObject'
     'New-QemuSecret'
     'New-WipeCertificate'
+    'Protect-Image'
     'Protect-QemuSecret'
     'Protect-VmDisk'
     'Register-DiskKey'
@@ -63,6 +64,7 @@
     'Repair-Image'
     'Resize-Image'
     'Restore-LuksHeader'
+    'Resume-ImageUpdate'
     'Resume-SecureWipe'
     'Set-KeySlot'
     'Set-UsbWhitelist'
@@ -79,10 +81,12 @@
     'Test-UsbDevice'
     'Test-WipeCertificate'
     'Unlock-Image'
+    'Unprotect-Image'
     'Unprotect-QemuSecret'
     'Unprotect-VmDisk'
     'Unregister-DiskKey'
     'Unregister-LibvirtSecret'
+    'Update-ImageKey'
   )
   VariablesToExport    = @()
   AliasesToExport      = @()

@@ -48,6 +48,7 @@ public static class VerbsData
     public const string Export = "Export";
     public const string Import = "Import";
     public const string Restore = "Restore";
+    public const string Update = "Update";
 }
 
 public static class VerbsLifecycle

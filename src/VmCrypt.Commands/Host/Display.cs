@@ -85,6 +85,12 @@ public static class Display
             + (finding.GuestOffset is { } guest ? $", disk offset {guest}" : string.Empty)
             + (finding.Detail is { } detail ? $": {detail}" : string.Empty)));
 
+    /// <summary>An unfinished conversion in place.</summary>
+    public static string? Conversion(ReencryptionFacts? facts) => facts is null
+        ? null
+        : string.Create(System.Globalization.CultureInfo.InvariantCulture,
+            $"{facts.Mode}, {facts.Percent:0.0} % of {ByteSize.Format(facts.TotalBytes)}, protected by {facts.Resilience}{(facts.WasInterrupted ? ", interrupted while writing" : string.Empty)}");
+
     public static string? Reason(Exception? exception) => exception?.Message;
 
     private static IEnumerable<string> SlotParts(KeySlotFacts slot, LuksFacts luks)

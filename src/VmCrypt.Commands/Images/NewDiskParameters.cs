@@ -1,8 +1,6 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
-using VmCrypt.Commands.Keys;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Qcow2;
@@ -12,28 +10,10 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Commands.Images;
 
 /// <summary>What a new disk is to be: the parameters that the commands which make one have in common.</summary>
-public sealed class NewDiskParameters : KdfParameters
+public sealed class NewDiskParameters : CipherParameters
 {
-    private const int UsualKeyBits = 256;
-
     [Parameter]
     public LuksVersion LuksVersion { get; set; } = LuksVersion.Luks1;
-
-    [Parameter]
-    [ValidateNotNullOrEmpty]
-    public string? Cipher { get; set; }
-
-    /// <summary>Bits.</summary>
-    [Parameter]
-    public int? KeySize { get; set; }
-
-    [Parameter]
-    public HashKind? Hash { get; set; }
-
-    /// <summary>Bytes under one IV.</summary>
-    [Parameter]
-    [ByteSize]
-    public int? SectorSize { get; set; }
 
     [Parameter]
     public string? Label { get; set; }
@@ -66,8 +46,8 @@ public sealed class NewDiskParameters : KdfParameters
 
     /// <summary>Something that only an encrypted disk has was named.</summary>
     internal bool NamesEncryption =>
-        LuksVersion != LuksVersion.Luks1 || Over || IsCostGiven
-        || Array.Exists([Cipher, KeySize, Hash, SectorSize, Label, Subsystem, MetadataSize, KeyslotsSize], (object? given) => given is not null);
+        LuksVersion != LuksVersion.Luks1 || Over || IsCostGiven || IsCipherGiven
+        || Array.Exists([Label, Subsystem, MetadataSize, KeyslotsSize], (object? given) => given is not null);
 
     /// <param name="encryption">Null for a plain disk.</param>
     internal NewDisk Plan(long size, ImageFormat format, LuksFormatOptions? encryption) => new()
@@ -88,32 +68,12 @@ public sealed class NewDiskParameters : KdfParameters
     };
 
     /// <param name="volumeKey">Borrowed; null for a fresh one.</param>
-    internal LuksFormatOptions Encryption(SecretBuffer? volumeKey = null)
+    internal LuksFormatOptions Encryption(SecretBuffer? volumeKey = null) => Payload(volumeKey) with
     {
-        CipherSpec cipher = Cipher is null ? CipherSpec.Default : CipherSpec.Parse(Cipher);
-        return LuksFormatOptions.Default with
-        {
-            Version = LuksVersion,
-            Cipher = cipher,
-            KeySize = KeySize is { } bits ? Bytes(bits, cipher) : volumeKey?.Length ?? UsualKeyBytes(cipher),
-            VolumeKey = volumeKey,
-            Hash = Hash ?? LuksFormatOptions.Default.Hash,
-            Cost = Cost,
-            SectorSize = SectorSize,
-            Label = Label,
-            Subsystem = Subsystem,
-            MetadataSize = MetadataSize,
-            KeyslotsSize = KeyslotsSize,
-        };
-    }
-
-    // 256 bits, which under XTS are two keys of 256.
-    private static int UsualKeyBytes(CipherSpec cipher) => Math.Min(cipher.KeySizes[^1], (cipher.Mode == CipherMode.Xts ? 2 : 1) * UsualKeyBits / 8);
-
-    private static int Bytes(int bits, CipherSpec cipher)
-    {
-        int bytes = bits % 8 == 0 ? bits / 8 : 0;
-        cipher.RequireKeySize(bytes);
-        return bytes;
-    }
+        Version = LuksVersion,
+        Label = Label,
+        Subsystem = Subsystem,
+        MetadataSize = MetadataSize,
+        KeyslotsSize = KeyslotsSize,
+    };
 }

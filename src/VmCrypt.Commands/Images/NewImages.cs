@@ -14,12 +14,17 @@ internal static class NewImages
         HeaderPath = target.HeaderPath,
     };
 
-    public static bool IsForQemu(NewDisk plan) => plan.Encryption is not { Version: LuksVersion.Luks2 };
+    public static bool IsForQemu(NewDisk plan) => IsForQemu(plan.Encryption?.Version);
+
+    private static bool IsForQemu(LuksVersion? version) => version != LuksVersion.Luks2;
 
     /// <summary>Says who cannot open the disk.</summary>
-    public static void WarnOfReaders(NewDisk plan, ICommandHost shell)
+    public static void WarnOfReaders(NewDisk plan, ICommandHost shell) => WarnOfReaders(plan.Encryption?.Version, shell);
+
+    /// <inheritdoc cref="WarnOfReaders(NewDisk, ICommandHost)"/>
+    public static void WarnOfReaders(LuksVersion? version, ICommandHost shell)
     {
-        if (!IsForQemu(plan))
+        if (!IsForQemu(version))
         {
             shell.WriteWarning("QEMU and libvirt cannot open LUKS2; serve the disk to them with Unlock-Image.");
         }

@@ -1,0 +1,69 @@
+using System.Management.Automation;
+using VmCrypt.Commands.Host;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Images;
+
+/// <summary>Encrypts plain disks in their place.</summary>
+[Cmdlet(VerbsSecurity.Protect, "Image", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High, DefaultParameterSetName = "Path")]
+[OutputType(typeof(ImageDescription))]
+public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
+{
+    private readonly CipherParameters _encryption = new();
+    private SecretBuffer? _newSecret;
+
+    [Parameter]
+    public LuksVersion LuksVersion { get; set; } = LuksVersion.Luks1;
+
+    [Parameter]
+    public ReencryptionResilience Resilience { get; set; }
+
+    /// <summary>Give up the end of the disk instead of growing the file.</summary>
+    [Parameter]
+    public SwitchParameter ReduceSize { get; set; }
+
+    /// <summary>What was zeros in holes reads as noise afterwards.</summary>
+    [Parameter]
+    public SwitchParameter LeaveHoles { get; set; }
+
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    public object GetDynamicParameters() => _encryption;
+
+    private protected override void ProcessImage(DiskLocation location)
+    {
+        DiskOpenOptions opening = OpenOptions;
+        string action = opening.HeaderPath is { } header
+            ? $"Encrypt in place, with the header {header}"
+            : $"Encrypt in place{(ReduceSize ? " and give up the end of the disk" : string.Empty)}";
+        if (!Shell.ShouldProcess(location.Text, action, Force))
+        {
+            return;
+        }
+
+        var options = new ReencryptionOptions
+        {
+            Location = location,
+            HeaderPath = opening.HeaderPath,
+            Version = LuksVersion,
+            Encryption = _encryption.Payload(GivenVolumeKey()),
+            Resilience = Resilience,
+            ReduceSize = ReduceSize,
+            LeaveHoles = LeaveHoles,
+        };
+        NewImages.WarnOfReaders(LuksVersion, Shell);
+        SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase");
+        Run((progress, token) => new ValueTask(DiskReencryption.ProtectAsync(options, passphrase, progress, token)));
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain: false), token)));
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _newSecret?.Dispose();
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,53 @@
+using System.Management.Automation;
+using System.Security;
+using VmCrypt.Commands.Host;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Images;
+
+/// <summary>Goes on with conversions in place that were interrupted, those of cryptsetup included.</summary>
+[Cmdlet(VerbsLifecycle.Resume, "ImageUpdate", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
+[OutputType(typeof(ImageDescription))]
+public sealed class ResumeImageUpdateCommand : SecretCmdlet
+{
+    /// <summary>Opens the new key, where its passphrase is another.</summary>
+    [Parameter]
+    public SecureString? NewPassphrase { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? NewKeyFile { get; set; }
+
+    /// <summary>How the start of a decrypted disk is protected, where that had not begun.</summary>
+    [Parameter]
+    public ReencryptionResilience Resilience { get; set; }
+
+    /// <summary>What was zeros in holes reads as noise afterwards.</summary>
+    [Parameter]
+    public SwitchParameter LeaveHoles { get; set; }
+
+    private protected override void ProcessImage(DiskLocation location)
+    {
+        if (!Shell.ShouldProcess(location.Text, "Go on with the conversion in place"))
+        {
+            return;
+        }
+
+        DiskOpenOptions opening = OpenOptions;
+        ImageDescription before = Run(token => ImageInspector.DescribeAsync(location, opening, token));
+        var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience, LeaveHoles = LeaveHoles };
+        using SecretBuffer? next = new SecretSource
+        {
+            Passphrase = NewPassphrase,
+            KeyFile = NewKeyFile is null ? null : new KeyFile(Shell.ResolveNewPath(NewKeyFile), 0, null),
+        }.Read();
+        using DiskKeys keys = RequireKeys();
+        SecretBuffer[] passphrases = next is null ? [InPlace.SecretOf(keys)] : [InPlace.SecretOf(keys), next];
+        Run((progress, token) => new ValueTask(DiskReencryption.ResumeAsync(options, passphrases, progress, token)));
+        bool plain = before.Conversion?.Mode == ReencryptionMode.Decrypt;
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain), token)));
+    }
+}

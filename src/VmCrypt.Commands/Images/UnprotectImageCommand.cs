@@ -1,0 +1,33 @@
+using System.Management.Automation;
+using VmCrypt.Commands.Host;
+using VmCrypt.Core.Luks;
+using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Stack;
+
+namespace VmCrypt.Commands.Images;
+
+/// <summary>Decrypts disks in their place.</summary>
+[Cmdlet(VerbsSecurity.Unprotect, "Image", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High, DefaultParameterSetName = "Path")]
+[OutputType(typeof(ImageDescription))]
+public sealed class UnprotectImageCommand : UnlockingCmdlet
+{
+    [Parameter]
+    public ReencryptionResilience Resilience { get; set; }
+
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    private protected override void ProcessImage(DiskLocation location)
+    {
+        if (!Shell.ShouldProcess(location.Text, "Decrypt in place: whoever reads the image reads the disk", Force))
+        {
+            return;
+        }
+
+        DiskOpenOptions opening = OpenOptions;
+        var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience };
+        using DiskKeys keys = KeysFor(location);
+        Run((progress, token) => new ValueTask(DiskReencryption.UnprotectAsync(options, InPlace.SecretOf(keys), progress, token)));
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain: true), token)));
+    }
+}
