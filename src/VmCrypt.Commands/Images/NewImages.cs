@@ -16,7 +16,7 @@ internal static class NewImages
 
     public static bool IsForQemu(NewDisk plan) => IsForQemu(plan.Encryption?.Version);
 
-    private static bool IsForQemu(LuksVersion? version) => version != LuksVersion.Luks2;
+    public static bool IsForQemu(LuksVersion? version) => version != LuksVersion.Luks2;
 
     /// <summary>Says who cannot open the disk.</summary>
     public static void WarnOfReaders(NewDisk plan, ICommandHost shell) => WarnOfReaders(plan.Encryption?.Version, shell);

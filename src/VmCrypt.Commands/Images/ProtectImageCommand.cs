@@ -56,7 +56,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
             LeaveHoles = LeaveHoles,
         };
         NewImages.WarnOfReaders(LuksVersion, Shell);
-        SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase");
+        SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(LuksVersion));
         Run((progress, token) => new ValueTask(DiskReencryption.ProtectAsync(options, passphrase, progress, token)));
         Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain: false), token)));
     }

@@ -279,7 +279,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     private LuksPlacement Placement => _detached is null ? LuksPlacement.Attached : LuksPlacement.Detached;
 
     private static bool IsUnfinished(LuksFacts facts) =>
-        facts.Requirements.Any(requirement => requirement.StartsWith(Luks2Requirements.Reencryption, StringComparison.Ordinal))
+        facts.Requirements.Any(requirement => requirement.StartsWith(Luks2Requirements.OnlineReencrypt, StringComparison.Ordinal))
         || facts.Flags.Contains(Luks2ReencryptHeader.CleanUpFlag) || facts.Flags.Contains(Luks2ReencryptHeader.Luks1Flag);
 
     // Of a detached header that places its payload further on, nobody knows what lies before it.

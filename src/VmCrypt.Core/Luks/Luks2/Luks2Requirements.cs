@@ -6,9 +6,9 @@ namespace VmCrypt.Core.Luks.Luks2;
 internal static class Luks2Requirements
 {
     /// <summary>The name of the requirement, before its version.</summary>
-    public const string Reencryption = "online-reencrypt";
+    public const string OnlineReencrypt = "online-reencrypt";
 
-    private static readonly string[] s_onlineReencrypt = [Reencryption, Reencryption + "-v2", Reencryption + "-v3"];
+    private static readonly string[] s_onlineReencrypt = [OnlineReencrypt, OnlineReencrypt + "-v2", OnlineReencrypt + "-v3"];
 
     /// <summary>A re-encryption of a version whose metadata is known.</summary>
     public static bool KnowsReencryption(Luks2Config config) => config.Requirements.Any(s_onlineReencrypt.Contains);
@@ -44,10 +44,10 @@ internal static class Luks2Requirements
     }
 
     private static bool IsReencryption(string requirement) =>
-        requirement == Reencryption
-        || (requirement.StartsWith(Reencryption + "-v", StringComparison.Ordinal)
-            && requirement.Length > Reencryption.Length + 2
-            && requirement[(Reencryption.Length + 2)..].All(char.IsAsciiDigit));
+        requirement == OnlineReencrypt
+        || (requirement.StartsWith(OnlineReencrypt + "-v", StringComparison.Ordinal)
+            && requirement.Length > OnlineReencrypt.Length + 2
+            && requirement[(OnlineReencrypt.Length + 2)..].All(char.IsAsciiDigit));
 
     private static UnsupportedFeatureException Unsupported(string errorId, string message) => new(errorId, message);
 }

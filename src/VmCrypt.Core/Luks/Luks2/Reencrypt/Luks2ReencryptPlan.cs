@@ -36,7 +36,7 @@ internal sealed record Luks2ReencryptPlan(
     public int Alignment => (int)Math.Max(Math.Max(Before.Crypt?.SectorSize ?? 0, After.Crypt?.SectorSize ?? 0), Math.Max(Terms.BlockSize, Luks2Layout.SectorSize));
 
     /// <summary>The requirement that a header with this plan has, as cryptsetup names it.</summary>
-    public string Requirement => Luks2Requirements.Reencryption + (Course == Luks2Course.MoveDown ? "-v3" : "-v2");
+    public string Requirement => Luks2Requirements.OnlineReencrypt + (Course == Luks2Course.MoveDown ? "-v3" : "-v2");
 
     /// <summary>Bytes of the payload on a device of <paramref name="deviceLength"/> bytes.</summary>
     public long PayloadLength(long deviceLength) => Course switch

@@ -162,7 +162,7 @@ internal static class Luks2ReencryptStart
         (long offset, long size) = terms.Resilience == Luks2ReencryptTerms.DataShift
             ? (Luks2Areas.FindGap(metadata, Luks2Layout.AreaAlignment) ?? throw NoRoom(), Luks2Layout.AreaAlignment)
             : LargestGap(metadata);
-        string requirement = Luks2Requirements.Reencryption + (moved is not null && terms.Mode == ReencryptionMode.Decrypt ? "-v3" : "-v2");
+        string requirement = Luks2Requirements.OnlineReencrypt + (moved is not null && terms.Mode == ReencryptionMode.Decrypt ? "-v3" : "-v2");
         Luks2Metadata next = new Luks2Edit(metadata)
             .ReplaceSegments(parts)
             .AddReencryption(FreeSlot(metadata), terms.ToJson(offset, size), requirement)
