@@ -10,7 +10,7 @@ internal sealed class ZoneIO(IBlockDevice data, Luks2ReencryptPlan plan, Payload
     private static readonly int s_workers = Math.Clamp(Environment.ProcessorCount, 2, 8);
 
     /// <summary>Reads the old bytes and their record; unless a journal needs them as they are, they are new ones when this returns.</summary>
-    public Task LoadAsync(ZoneBuffer buffer, bool protect, CancellationToken cancellationToken) => ForEachAsync(buffer, cancellationToken, async (run, token) =>
+    public Task LoadAsync(ZoneBuffer buffer, bool protect, CancellationToken cancellationToken) => ForEachAsync(buffer, async (run, token) =>
     {
         Memory<byte> bytes = buffer.Of(run);
         if (run.IsHole)
@@ -30,9 +30,9 @@ internal sealed class ZoneIO(IBlockDevice data, Luks2ReencryptPlan plan, Payload
         {
             cipher.Convert(buffer.Zone.Offset + run.At, bytes.Span);
         }
-    });
+    }, cancellationToken);
 
-    public Task ConvertAsync(ZoneBuffer buffer) => ForEachAsync(buffer, CancellationToken.None, (run, _) =>
+    public Task ConvertAsync(ZoneBuffer buffer) => ForEachAsync(buffer, (run, _) =>
     {
         if (!run.IsHole)
         {
@@ -40,10 +40,10 @@ internal sealed class ZoneIO(IBlockDevice data, Luks2ReencryptPlan plan, Payload
         }
 
         return ValueTask.CompletedTask;
-    });
+    }, CancellationToken.None);
 
     /// <summary>Writes the new bytes; not cancelled, because what is half written must be recovered.</summary>
-    public Task StoreAsync(ZoneBuffer buffer) => ForEachAsync(buffer, CancellationToken.None, (run, token) =>
+    public Task StoreAsync(ZoneBuffer buffer) => ForEachAsync(buffer, (run, token) =>
     {
         long target = plan.Target(buffer.Zone) + run.At;
         bool moves = target != plan.Source(buffer.Zone) + run.At;
@@ -52,8 +52,8 @@ internal sealed class ZoneIO(IBlockDevice data, Luks2ReencryptPlan plan, Payload
         return !zero ? data.WriteAsync(target, bytes, token)
             : moves || !run.IsHole ? data.ZeroAsync(target, run.Length, ZeroFlags.None, token)
             : ValueTask.CompletedTask;
-    });
+    }, CancellationToken.None);
 
-    private static Task ForEachAsync(ZoneBuffer buffer, CancellationToken cancellationToken, Func<ZoneRun, CancellationToken, ValueTask> work) =>
+    private static Task ForEachAsync(ZoneBuffer buffer, Func<ZoneRun, CancellationToken, ValueTask> work, CancellationToken cancellationToken) =>
         Parallel.ForEachAsync(buffer.Runs, new ParallelOptions { MaxDegreeOfParallelism = s_workers, CancellationToken = cancellationToken }, work);
 }
