@@ -28,17 +28,18 @@ public static class AntiForensic
 
     private static void Fold(HashKind hash, ReadOnlySpan<byte> stripes, Span<byte> state)
     {
+        using var digest = new RepeatedDigest(hash);
         for (; !stripes.IsEmpty; stripes = stripes[state.Length..])
         {
             XorSpan.Into(stripes[..state.Length], state);
-            Diffuse(hash, state);
+            Diffuse(digest, state);
         }
     }
 
     // Each digest-sized block becomes H(be32(index) || block); a shorter last block is hashed at its length and truncated.
-    private static void Diffuse(HashKind hash, Span<byte> state)
+    private static void Diffuse(RepeatedDigest hash, Span<byte> state)
     {
-        int size = Digest.SizeOf(hash);
+        int size = hash.Size;
         Span<byte> input = stackalloc byte[4 + size];
         Span<byte> digest = stackalloc byte[size];
         for (int index = 0, at = 0; at < state.Length; index++, at += size)
@@ -46,7 +47,7 @@ public static class AntiForensic
             Span<byte> block = state.Slice(at, Math.Min(size, state.Length - at));
             BinaryPrimitives.WriteInt32BigEndian(input, index);
             block.CopyTo(input[4..]);
-            Digest.Hash(hash, input[..(4 + block.Length)], digest);
+            hash.Hash(input[..(4 + block.Length)], digest);
             digest[..block.Length].CopyTo(block);
         }
 

@@ -38,9 +38,10 @@ internal sealed class ZoneProtection
     /// <summary>Writes the checksum of each block.</summary>
     public void Fill(ReadOnlySpan<byte> blocks, Span<byte> checksums)
     {
+        using var digest = new RepeatedDigest(_hash);
         for (int block = 0; block < blocks.Length / BlockSize; block++)
         {
-            Digest.Hash(_hash, blocks.Slice(block * BlockSize, BlockSize), checksums.Slice(block * HashSize, HashSize));
+            digest.Hash(blocks.Slice(block * BlockSize, BlockSize), checksums.Slice(block * HashSize, HashSize));
         }
     }
 
