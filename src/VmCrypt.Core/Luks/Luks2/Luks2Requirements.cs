@@ -25,7 +25,8 @@ internal static class Luks2Requirements
     /// <see cref="ErrorIds.Luks2IntegrityUnsupported"/>, <see cref="ErrorIds.Luks2RequirementUnknown"/>.</exception>
     public static void RequireMet(Luks2Config config)
     {
-        foreach (string requirement in config.Requirements)
+        // Resume-ImageUpdate, to which the last one sends, would refuse because of the others.
+        foreach (string requirement in config.Requirements.OrderBy(s_onlineReencrypt.Contains))
         {
             throw requirement switch
             {

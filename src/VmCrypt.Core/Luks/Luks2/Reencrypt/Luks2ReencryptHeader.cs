@@ -23,12 +23,12 @@ internal sealed class Luks2ReencryptHeader
     /// <summary>A flag that others ignore: when all else is done, the header becomes LUKS1.</summary>
     public const string Luks1Flag = "vmcrypt-luks1";
 
-    // Areas that are larger held no key material, which deserves more than one pass.
+    // Free areas that are larger held no key material, which deserves more than one pass.
     private const int MaxKeyMaterial = 1 << 20;
 
     private readonly IBlockDevice _area;
     private readonly Luks2Store _store;
-    private readonly List<Luks2Area> _leftOver = [];
+    private readonly List<LeftOver> _leftOver = [];
 
     private Luks2ReencryptHeader(IBlockDevice area, Luks2Copies copies)
     {
@@ -142,7 +142,7 @@ internal sealed class Luks2ReencryptHeader
     {
         Luks2Metadata metadata = _store.Metadata;
         int[] old = [.. metadata.Keyslots.Select(slot => slot.Number).Where(slot => slot == Plan.Slot.Number || IsOld(slot))];
-        _leftOver.AddRange(old.Select(slot => metadata.Keyslot(slot)!.Area));
+        _leftOver.AddRange(old.Select(slot => LeftOver.Of(metadata.Keyslot(slot)!)));
         Luks2Edit edit = new Luks2Edit(metadata)
             .ReplaceSegments([Luks2ReencryptSegments.Whole(Plan, length)])
             .DropRequirement(metadata.Config.Requirements.Single())
@@ -156,14 +156,14 @@ internal sealed class Luks2ReencryptHeader
     public async ValueTask CleanUpAsync(CancellationToken cancellationToken)
     {
         // After a crash nobody knows any more which of the free areas held something.
-        IEnumerable<(long Offset, long Length)> areas = _leftOver.Count > 0
-            ? _leftOver.Select(area => ((long)area.Offset, (long)area.Size))
-            : Luks2Areas.Gaps(_store.Metadata);
-        foreach ((long offset, long length) in areas.ToArray())
+        IEnumerable<LeftOver> areas = _leftOver.Count > 0
+            ? _leftOver
+            : Luks2Areas.Gaps(_store.Metadata).Select(gap => new LeftOver(gap.Offset, gap.Length, HeldKey: gap.Length <= MaxKeyMaterial));
+        foreach (LeftOver area in areas.ToArray())
         {
-            await (length > MaxKeyMaterial
-                ? LuksEraser.OverwriteOnceAsync(_area, offset, length, cancellationToken)
-                : LuksEraser.OverwriteAsync(_area, offset, length, cancellationToken));
+            await (area.HeldKey
+                ? LuksEraser.OverwriteAsync(_area, area.Offset, area.Length, cancellationToken)
+                : LuksEraser.OverwriteOnceAsync(_area, area.Offset, area.Length, cancellationToken));
         }
 
         await _store.CommitAsync(new Luks2Edit(_store.Metadata)
@@ -199,5 +199,10 @@ internal sealed class Luks2ReencryptHeader
         throw new WrongKeyException(ErrorIds.WrongPassphrase, number == Plan.DigestBefore
             ? "No passphrase given opens a key slot of the key that the payload had; both keys are needed until the re-encryption is finished."
             : "No passphrase given opens a key slot of the key that the payload gets; both keys are needed until the re-encryption is finished.");
+    }
+
+    private readonly record struct LeftOver(long Offset, long Length, bool HeldKey)
+    {
+        public static LeftOver Of(Luks2Keyslot slot) => new((long)slot.Area.Offset, (long)slot.Area.Size, HeldKey: slot.Reencrypt is null);
     }
 }
