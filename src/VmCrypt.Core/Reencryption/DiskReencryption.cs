@@ -170,13 +170,10 @@ public static class DiskReencryption
     private static async Task BeginProtectionAsync(
         ReencryptedImage image, ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
     {
-        ImageFormat format = image.HasDetachedHeader ? ImageFormat.Luks : await FormatProbe.RecogniseAsync(image.Data, cancellationToken);
-        if (format != ImageFormat.Raw)
+        await image.RequireNoContainerAsync(cancellationToken);
+        if (image.HasDetachedHeader || await FormatProbe.RecogniseAsync(image.Data, cancellationToken) == ImageFormat.Luks)
         {
-            throw format == ImageFormat.Luks
-                ? new RefusedException(ErrorIds.AlreadyEncrypted, $"The image {options.Location} is encrypted already; Update-ImageKey gives it another key.")
-                : new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
-                    $"The image {options.Location} is {format}, which is not encrypted in its place; Convert-Image makes an encrypted copy.");
+            throw new RefusedException(ErrorIds.AlreadyEncrypted, $"The image {options.Location} is encrypted already; Update-ImageKey gives it another key.");
         }
 
         LuksVersion version = options.Version ?? LuksVersion.Luks2;

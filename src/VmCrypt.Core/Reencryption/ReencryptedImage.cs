@@ -104,6 +104,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
     public async ValueTask<LuksHeader> OpenLuksAsync(CancellationToken cancellationToken)
     {
+        await RequireNoContainerAsync(cancellationToken);
         ImageFormat format = await FormatProbe.RecogniseAsync(HeaderDevice, cancellationToken);
         if (format == ImageFormat.Raw)
         {
@@ -115,7 +116,18 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         return header is { Payload.Length: null } && Fits(header)
             ? header
             : throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
-                $"The image {_options.Location} is {(header is null ? format.ToString() : $"{header.Version} with a payload of its own length")}, which is not converted in its place; Convert-Image makes a copy.");
+                $"The header of {_options.Location} is {(header is null ? format.ToString() : $"{header.Version} with a payload of its own place or length")}, which is not converted in its place; Convert-Image makes a copy.");
+    }
+
+    /// <summary>Refuses what only looks like a raw disk.</summary>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
+    public async ValueTask RequireNoContainerAsync(CancellationToken cancellationToken)
+    {
+        if (await ContainerProbe.NameAsync(Data, cancellationToken) is { } name)
+        {
+            throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
+                $"The image {_options.Location} is {name}, which is not converted in its place; Convert-Image makes a copy.");
+        }
     }
 
     /// <summary>A LUKS1 header becomes a LUKS2 header, which alone can say how far a conversion is.</summary>
