@@ -10,6 +10,7 @@ internal static class FuzzTargets
         new Luks1Target(),
         new Luks2Target(),
         new Luks2JsonTarget(),
+        new Luks2ReencryptTarget(),
         new KeyTokenTarget(),
         new QcowTarget(),
         new Qcow2Target(),
