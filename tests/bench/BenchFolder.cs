@@ -5,14 +5,15 @@ using VmCrypt.Core.Buffers;
 namespace VmCrypt.Bench;
 
 /// <summary>Images of one area, in memory where the system has a file system for that; gone afterwards.</summary>
-internal sealed class BenchFolder : IDisposable
+/// <param name="parent">Where instead of in memory.</param>
+internal sealed class BenchFolder(string? parent = null) : IDisposable
 {
     private const string Passphrase = "benchmark";
 
     // Made when it is first used, because every area exists but not every one runs.
     private readonly Lazy<string> _folder = new(() =>
     {
-        string root = Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
+        string root = parent ?? (Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath());
         string folder = Directory.CreateDirectory(Path.Combine(root, $"vmcrypt-bench-{Guid.NewGuid():N}")).FullName;
         File.WriteAllText(Path.Combine(folder, "secret"), Passphrase);
         return folder;

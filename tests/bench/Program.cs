@@ -3,7 +3,8 @@ namespace VmCrypt.Bench;
 /// <summary>Measures us and the peers side by side: <c>dotnet run -c Release --project tests/bench -- [area …]</c>.</summary>
 internal static class Program
 {
-    private static readonly IBench[] s_areas = [new CryptoBench(), new DiskBench(), new KeyStoreBench(), new NbdBench(), new UsbBench(), new WipeBench()];
+    private static readonly IBench[] s_areas =
+        [new CryptoBench(), new DiskBench(), new InPlaceBench(), new KeyStoreBench(), new NbdBench(), new UsbBench(), new WipeBench()];
 
     public static int Main(string[] arguments)
     {
