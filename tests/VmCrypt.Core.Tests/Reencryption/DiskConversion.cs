@@ -13,7 +13,7 @@ using VmCrypt.Core.Tests.Support;
 namespace VmCrypt.Core.Tests.Reencryption;
 
 /// <summary>One disk and one conversion of it, small enough to be stopped hundreds of times.</summary>
-internal sealed class Conversion
+internal sealed class DiskConversion
 {
     public const string NewPassphrase = "new";
 
@@ -24,13 +24,13 @@ internal sealed class Conversion
     {
         Cipher = CipherSpec.Parse("aes-cbc-plain64"),
         KeySize = 16,
-        KeyslotsSize = 4 * 65536,
+        KeyslotsSize = 3 * 65536,
     };
 
     private readonly string _name;
     private readonly ReencryptionOptions _options;
 
-    private Conversion(string name, int sector, int newSector, int length)
+    private DiskConversion(string name, int sector, int newSector, int length)
     {
         _name = name;
         Plain = RandomNumberGenerator.GetBytes(length);
@@ -70,10 +70,29 @@ internal sealed class Conversion
 
     private bool IsDetached => _options.HeaderPath is not null;
 
-    /// <summary>The disk as it is before the conversion.</summary>
-    public static async Task<Conversion> CreateAsync(string name, int sector = 512, int newSector = 512, int length = 300 << 10)
+    /// <summary>Takes over what another one of the same kind has come to.</summary>
+    public void Become(DiskConversion other) => (Data, Header, Shelf) = (other.Data, other.Header, other.Shelf);
+
+    /// <summary>How far the header in front is; null where it tells of nothing under way.</summary>
+    public async Task<Luks2ReencryptPosition?> PositionAsync()
     {
-        var conversion = new Conversion(name, sector, newSector, length);
+        IBlockDevice area = (IBlockDevice?)Header ?? Data;
+        if (await FormatProbe.RecogniseAsync(area, Sample.Token) != ImageFormat.Luks || Shelf.Has(HeaderStage.Active) || !await IsUnfinishedAsync())
+        {
+            return null;
+        }
+
+        var header = await Luks2ReencryptHeader.OpenAsync(area, Sample.Token);
+        return header.IsDone ? null : header.Position(header.Plan.PayloadLength(Data.Length));
+    }
+
+    /// <summary>The same disk, as it was when this copy of it was made.</summary>
+    public DiskConversion Clone() => With(Copy(Data)!, Copy(Header), null);
+
+    /// <summary>The disk as it is before the conversion.</summary>
+    public static async Task<DiskConversion> CreateAsync(string name, int sector = 512, int newSector = 512, int length = 240 << 10)
+    {
+        var conversion = new DiskConversion(name, sector, newSector, length);
         LuksFormatOptions luks = OptionsOf(name, sector) with { Placement = conversion.IsDetached ? LuksPlacement.Detached : LuksPlacement.Attached };
         long front = conversion.IsDetached || conversion.Protects ? 0 : luks.HeaderLength;
         byte[] disk = new byte[front + length + (conversion._options.ReduceSize ? 2 * luks.HeaderLength : 0)];
@@ -104,9 +123,9 @@ internal sealed class Conversion
     }
 
     /// <summary>The same conversion of what a crash has left.</summary>
-    public Conversion With(MemoryDevice data, MemoryDevice? header, MemoryDevice? beside)
+    public DiskConversion With(MemoryDevice data, MemoryDevice? header, MemoryDevice? beside)
     {
-        var copy = (Conversion)MemberwiseClone();
+        var copy = (DiskConversion)MemberwiseClone();
         copy.Data = data;
         copy.Header = header;
         copy.Shelf = MemoryShelf.With(beside);
@@ -117,6 +136,14 @@ internal sealed class Conversion
 
     public ReencryptedImage Open(Func<IBlockDevice, IBlockDevice> wrap) =>
         new(_options, wrap(Data), Shelf, Header is null ? null : wrap(Header));
+
+    /// <summary>Converts, and says how many effects that has.</summary>
+    public async Task<int> CountAsync()
+    {
+        var plan = new CrashPlan(int.MaxValue);
+        await RunAsync(plan);
+        return plan.Spent;
+    }
 
     /// <summary>Does what comes before the first zone.</summary>
     public async Task BeginAsync()
@@ -161,6 +188,27 @@ internal sealed class Conversion
         using SecretBuffer old = Sample.Secret(Sample.Passphrase);
         using SecretBuffer next = Sample.Secret(NewPassphrase);
         await DiskReencryption.ResumeAsync(image, [old, next], null, Sample.Token);
+    }
+
+    /// <summary>The disk as each of those who are let in sees it.</summary>
+    public async Task<List<byte[]>> LookAsync()
+    {
+        var seen = new List<byte[]>();
+        foreach (string passphrase in new[] { Sample.Passphrase, NewPassphrase })
+        {
+            try
+            {
+                if (await ReadAsync(passphrase) is { } disk)
+                {
+                    seen.Add(disk);
+                }
+            }
+            catch (WrongKeyException)
+            {
+            }
+        }
+
+        return seen;
     }
 
     /// <summary>The disk as who has the passphrase sees it; null where nobody is let in.</summary>
@@ -228,6 +276,8 @@ internal sealed class Conversion
         : s_small with { Version = LuksVersion.Luks1, SectorSize = null, KeyslotsSize = null };
 
     private static LuksVersion VersionOf(string name) => name.EndsWith("luks1", StringComparison.Ordinal) ? LuksVersion.Luks1 : LuksVersion.Luks2;
+
+    private static MemoryDevice? Copy(MemoryDevice? device) => device is null ? null : new MemoryDevice(device.ToArray());
 
     private static bool Contains(byte[] bytes, ReadOnlySpan<byte> part) => bytes.AsSpan().IndexOf(part) >= 0;
 }

@@ -8,7 +8,11 @@ internal sealed class CrashException() : Exception("The machine has stopped, as 
 /// <summary>Lets a number of effects happen, then nothing any more; one plan may serve several devices.</summary>
 internal sealed class CrashPlan(int effects)
 {
+    private readonly int _allowed = effects;
     private int _left = effects;
+
+    /// <summary>Effects that happened.</summary>
+    public int Spent => _allowed - Math.Max(0, Volatile.Read(ref _left));
 
     public bool Crashed => Volatile.Read(ref _left) < 0;
 

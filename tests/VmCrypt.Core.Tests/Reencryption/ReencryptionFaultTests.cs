@@ -1,0 +1,141 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Block.Local;
+using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Stack;
+using VmCrypt.Core.Tests.Luks;
+using VmCrypt.Core.Tests.Luks.Luks2;
+using VmCrypt.Core.Tests.Support;
+
+namespace VmCrypt.Core.Tests.Reencryption;
+
+/// <summary>What happens to a conversion while it runs, other than its end.</summary>
+public sealed class ReencryptionFaultTests : IDisposable
+{
+    private const long GiB = 1L << 30;
+
+    private readonly Scratch _scratch = new();
+
+    public void Dispose() => _scratch.Dispose();
+
+    public static TheoryData<string> Names => [.. DiskConversion.Names];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task A_full_file_system_stops_it_and_with_room_it_goes_on(string name)
+    {
+        DiskConversion before = await DiskConversion.CreateAsync(name);
+        for (int writes = 0, stopped = 1; stopped > 0; writes += 9)
+        {
+            DiskConversion conversion = before.Clone();
+            stopped = 0;
+            try
+            {
+                await conversion.RunAsync(device => new FullDevice(device, writes));
+            }
+            catch (DeviceFaultException full)
+            {
+                Assert.Equal(ErrorIds.DiskFull, full.ErrorId);
+                stopped++;
+            }
+
+            await conversion.RequireSoundAsync();
+            await conversion.GoOnAsync(resume: writes % 2 == 1);
+            await conversion.VerifyAsync();
+        }
+    }
+
+    [Theory]
+    [InlineData("update")]
+    [InlineData("protect")]
+    public async Task A_header_torn_at_any_byte_tells_the_position_before_or_after(string name)
+    {
+        DiskConversion conversion = await DiskConversion.CreateAsync(name);
+        await conversion.StopHotAsync();
+        byte[] before = await ChangeAsync(conversion.Data.ToArray(), header => header.BeginAsync(Sample.Token));
+        Luks2ReencryptPosition hot = await PositionAsync(before);
+        byte[] after = await ChangeAsync(before, async header =>
+        {
+            await header.BeginAsync(Sample.Token);
+            await header.CommitAsync(header.Plan.PayloadLength(before.Length), new Luks2ReencryptPosition(hot.Done + hot.Hot!.Value.Length));
+        });
+        Luks2ReencryptPosition next = await PositionAsync(after);
+        Assert.NotEqual(hot, next);
+        int copies = 2 * new Luks2Disk(before).HeaderSize;
+
+        byte[] torn = [.. before];
+        for (int written = 0; written < copies; written++)
+        {
+            bool changed = torn[written] != after[written];
+            torn[written] = after[written];
+            // Between two bytes that are the same nothing new can be seen.
+            if (changed)
+            {
+                Luks2ReencryptPosition found = await PositionAsync(torn);
+                Assert.True(found == hot || found == next, $"after byte {written} the header tells {found}");
+            }
+        }
+
+        async Task<Luks2ReencryptPosition> PositionAsync(byte[] disk)
+        {
+            var device = new MemoryDevice(disk);
+            var header = await Luks2ReencryptHeader.OpenAsync(device, Sample.Token);
+            return header.Position(header.Plan.PayloadLength(device.Length));
+        }
+
+        async Task<byte[]> ChangeAsync(byte[] disk, Func<Luks2ReencryptHeader, ValueTask> change)
+        {
+            var device = new MemoryDevice([.. disk]);
+            await change(await Luks2ReencryptHeader.OpenAsync(device, Sample.Token));
+            return device.ToArray();
+        }
+    }
+
+    [Fact]
+    public async Task A_second_process_is_refused()
+    {
+        ReencryptionOptions options = Options(_scratch.File("disk.raw", new byte[1 << 20]));
+        await using ReencryptedImage first = await ReencryptedImage.OpenAsync(options, Sample.Token);
+        using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
+
+        var error = await Assert.ThrowsAsync<DeviceBusyException>(() => DiskReencryption.ProtectAsync(options, passphrase, null, Sample.Token));
+
+        Assert.Equal(ErrorIds.ImageInUse, error.ErrorId);
+    }
+
+    [Fact]
+    public async Task A_large_disk_with_little_data_takes_little()
+    {
+        string path = _scratch["sparse.raw"];
+        byte[] data = Enumerable.Range(0, 1 << 20).Select(at => (byte)(at / 7)).ToArray();
+        await using (FileDevice file = await FileDevice.CreateAsync(path, new FileCreateOptions { Length = 100 * GiB }, Sample.Token))
+        {
+            await file.WriteAsync(0, data, Sample.Token);
+            await file.WriteAsync(61 * GiB, data, Sample.Token);
+        }
+
+        ReencryptionOptions options = Options(path) with { LeaveHoles = true };
+        using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
+        await DiskReencryption.ProtectAsync(options, passphrase, null, Sample.Token);
+        Assert.InRange(Storage.AllocatedBytes(path), 2 << 20, 80 << 20);
+        await DiskReencryption.UpdateKeyAsync(options, passphrase, [passphrase], null, Sample.Token);
+        Assert.InRange(Storage.AllocatedBytes(path), 2 << 20, 80 << 20);
+        await DiskReencryption.UnprotectAsync(options, passphrase, null, Sample.Token);
+
+        Assert.InRange(Storage.AllocatedBytes(path), 2 << 20, 80 << 20);
+        await using FileDevice done = await FileDevice.OpenAsync(path, LocalDiskOptions.ReadOnly, Sample.Token);
+        Assert.Equal(100 * GiB, done.Length);
+        byte[] found = new byte[data.Length];
+        await done.ReadAsync(61 * GiB, found, Sample.Token);
+        Assert.Equal(data, found);
+    }
+
+    private ReencryptionOptions Options(string path) => new()
+    {
+        Location = DiskLocation.Parse(path),
+        Encryption = Sample.Luks2Options with { KeyslotsSize = null },
+        StateFolder = new Core.Configuration.ConfigurationFolder(_scratch["state"]),
+    };
+}
