@@ -20,7 +20,12 @@ internal static class KeyStoreAccess
         }
         catch (WrongKeyException locked) when (given is null && locked.ErrorId == ErrorIds.KeyStoreLocked)
         {
-            using SecureString typed = shell.AskSecret("Master passphrase of the key store") ?? throw locked;
+            using SecureString? typed = shell.AskSecret("Master passphrase of the key store");
+            if (typed is null)
+            {
+                throw;
+            }
+
             using SecretBuffer secret = SecretSource.Utf8Of(typed);
             return run(token => new ValueTask<DiskKeyRing>(store.UnlockAsync(secret, token)));
         }

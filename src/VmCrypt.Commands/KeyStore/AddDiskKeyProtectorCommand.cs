@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using VmCrypt.Commands.Host;
 using VmCrypt.Core.Keys.Store.Protectors;
 
 namespace VmCrypt.Commands.KeyStore;

@@ -1,7 +1,5 @@
 using System.IO.Enumeration;
 using System.Management.Automation;
-using VmCrypt.Commands.Host;
-using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys.Store;
 

@@ -85,8 +85,7 @@ public sealed class RegisterDiskKeyCommand : SecretCmdlet
 
     private async ValueTask<DiskKeyEntry> StoreAsync(DiskIdentity disk, DiskKeys keys, int? slot, CancellationToken cancellationToken)
     {
-        DiskKeyEntry? old = (await _store.OfPathAsync(disk.Path, cancellationToken)).FirstOrDefault();
-        return old is not null && Force
+        return Force && await _store.OfPathAsync(disk.Path, cancellationToken) is [var old, ..]
             ? await _ring!.ReplaceAsync(old, disk, keys.Default!, slot, cancellationToken)
             : await _ring!.RegisterAsync(disk, keys.Default!, slot, cancellationToken);
     }

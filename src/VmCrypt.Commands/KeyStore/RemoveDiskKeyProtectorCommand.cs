@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using VmCrypt.Commands.Host;
 
 namespace VmCrypt.Commands.KeyStore;
 

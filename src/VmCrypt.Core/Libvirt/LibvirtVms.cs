@@ -126,8 +126,8 @@ public sealed class LibvirtVms(string connectUri)
 
         try
         {
-            return found with { Image = await ImageInspector.DescribeAsync(
-                DiskLocation.Parse(path!), disk.Image.Format == "raw" ? ImageFormat.Raw : null, ReferencePolicy.Default, cancellationToken) };
+            ImageFormat? format = disk.Image.Format == "raw" ? ImageFormat.Raw : null;
+            return found with { Image = await ImageInspector.DescribeAsync(DiskLocation.Parse(path!), format, ReferencePolicy.Default, cancellationToken) };
         }
         catch (VmCryptException trouble)
         {

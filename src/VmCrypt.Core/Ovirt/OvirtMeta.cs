@@ -158,7 +158,8 @@ public sealed record OvirtMeta
             string value = Require(key);
             foreach (T choice in Enum.GetValues<T>())
             {
-                if (choice.ToString().ToUpperInvariant() == value)
+                string name = choice.ToString().ToUpperInvariant();
+                if (name == value)
                 {
                     return choice;
                 }

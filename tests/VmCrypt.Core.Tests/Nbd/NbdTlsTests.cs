@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Block.Nbd.Tls;

@@ -1,7 +1,4 @@
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Tests.Luks;
-using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Reencryption;
 

@@ -1,5 +1,4 @@
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Tests.Luks;
 using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Reencryption;
@@ -36,12 +35,13 @@ public sealed class ReencryptionPowerCutTests
         MemoryDevice? beside = conversion.Shelf.Active;
         await conversion.RunAsync(device =>
         {
-            if (!recorded.ContainsKey(device))
+            if (!recorded.TryGetValue(device, out (RecordingDevice Device, byte[] Before) known))
             {
-                recorded.Add(device, (new RecordingDevice(device, log), ((MemoryDevice)device).ToArray()));
+                known = (new RecordingDevice(device, log), ((MemoryDevice)device).ToArray());
+                recorded.Add(device, known);
             }
 
-            return recorded[device].Device;
+            return known.Device;
         });
 
         foreach (int count in Enumerable.Range(0, log.Count + 1).Where(IsTelling))

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;

@@ -6,7 +6,6 @@ using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
-using VmCrypt.Core.Tests.Support;
 using VmCrypt.Interop.Tests.Luks;
 
 namespace VmCrypt.Interop.Tests.Reencryption;
@@ -73,9 +72,10 @@ internal sealed class ReencryptionLab : IDisposable
     /// <summary>Begins a conversion with cryptsetup and kills it when it has done a part.</summary>
     public void KillCryptsetup(long afterBytes, params string[] arguments)
     {
-        // strace-free: the tool is slowed down by its own smallest zones, and killed when its progress says so.
+        // Its own smallest zones slow the tool down; it is killed when its progress says so.
         var start = new ProcessStartInfo("cryptsetup", [.. arguments, .. s_file, "--key-file", _key, "--progress-json", "--progress-frequency", "0"])
         {
+            UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };

@@ -1,6 +1,5 @@
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Keys.Store.Protectors;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Core.Keys.Store;

@@ -12,7 +12,7 @@ internal sealed class KeyStoreAudit(ConfigurationFolder folder)
         WriteAsync(action, entry.Disk.Path, entry.Disk.VM ?? entry.Disk.VMUuid?.ToString(), [("key", $"{entry.Id}"), .. details]);
 
     // Not to be cancelled: what was done is to be written down.
-    private Task WriteAsync(string action, string target, string? vm, (string Name, string Value)[] details) => AuditLog.Of(folder).AppendAsync(
+    private Task<AuditReceipt> WriteAsync(string action, string target, string? vm, (string Name, string Value)[] details) => AuditLog.Of(folder).AppendAsync(
         new AuditEvent(action, target, "Done") { VM = vm, Details = details.ToDictionary(detail => detail.Name, detail => detail.Value) },
         CancellationToken.None);
 }

@@ -1,6 +1,5 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Images;
-using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Core.Proof.Walk;

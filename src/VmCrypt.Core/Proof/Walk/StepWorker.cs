@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Qcow2;

@@ -59,7 +59,11 @@ internal sealed class X509Client : TlsClientCredentials
         }
     }
 
-    protected override void Dispose(bool disposing) => _own?.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _own?.Dispose();
+        base.Dispose(disposing);
+    }
 
     private SslClientAuthenticationOptions OptionsFor(X509Judge judge) => new()
     {
@@ -69,6 +73,8 @@ internal sealed class X509Client : TlsClientCredentials
         AllowRenegotiation = false,
         ClientCertificateContext = _context,
         CertificateChainPolicy = judge.NewPolicy(),
+#pragma warning disable CA5359 // The caller has said that the peer is not to be verified.
         RemoteCertificateValidationCallback = _verify ? judge.Accept : static (_, _, _, _) => true,
+#pragma warning restore CA5359
     };
 }

@@ -41,7 +41,11 @@ internal sealed class X509Server : TlsServerCredentials
         }
     }
 
-    protected override void Dispose(bool disposing) => _own.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _own.Dispose();
+        base.Dispose(disposing);
+    }
 
     // A resumed session would get around the lists that were read since, and around the client's certificate.
     private SslServerAuthenticationOptions OptionsFor(X509Judge judge) => new()

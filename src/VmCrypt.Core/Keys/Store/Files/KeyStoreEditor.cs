@@ -1,5 +1,3 @@
-using VmCrypt.Core.Errors;
-
 namespace VmCrypt.Core.Keys.Store.Files;
 
 /// <summary>Checks changes against the state that they are made to, and writes them as records.</summary>
