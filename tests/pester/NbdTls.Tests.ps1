@@ -55,6 +55,40 @@ Describe 'Unlock-Image with TLS' -Skip:(-not (Get-Command openssl -ErrorAction I
         $said | Should -Match 'reads the plain disk'
     }
 
+    It 'puts out a client that is taken off the list' {
+        Set-Content $TestDrive/list.json '{"rules":[{"match":"CN=client","policy":"allow"}]}'
+        $export = Unlock-Image $path -Passphrase $first -Port 0 -TlsCredentials $server -AuthorizationList $TestDrive/list.json
+        try {
+            $uri = "$($export.Uri)?tls-certificates=$client&tls-hostname=localhost"
+            $stream = Unlock-Image $uri -Format Raw -AsStream -ReadOnly
+            $stream.ReadByte() | Should -BeGreaterOrEqual 0
+            Set-Content $TestDrive/list.json '{"policy":"deny"}'
+            { Get-EncryptedImage $uri -Format Raw -ErrorAction Stop } | Should -Throw
+            for ($i = 0; $i -lt 200 -and $export.Clients -gt 0; $i++) { Start-Sleep -Milliseconds 50 }
+            $export.Clients | Should -Be 0
+            { $stream.Position = 1MB; $stream.ReadByte() } | Should -Throw
+            $stream.Dispose()
+        } finally { $export | Lock-Image }
+    }
+
+    It 'lets in the identities that are named' {
+        $export = Unlock-Image $path -Passphrase $first -Port 0 -TlsCredentials $server -AuthorizationIdentity 'CN=other', 'CN=client'
+        try {
+            (Get-EncryptedImage "$($export.Uri)?tls-certificates=$client&tls-hostname=localhost" -Format Raw).VirtualSize | Should -Be 4MB
+        } finally { $export | Lock-Image }
+    }
+
+    It 'wants rules that can be kept' {
+        Set-Content $TestDrive/bad.json '{"policy":"perhaps"}'
+        $tls = @{ Port = 0; TlsCredentials = $server }
+        { Unlock-Image $path -Passphrase $first @tls -AuthorizationList $TestDrive/bad.json -ErrorAction Stop } | Should -Throw -ErrorId 'AuthorizationListInvalid,*.UnlockImageCommand'
+        { Unlock-Image $path -Passphrase $first @tls -AuthorizationList $TestDrive/bad.json -AuthorizationIdentity a -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.UnlockImageCommand'
+        { Unlock-Image $path -Passphrase $first @tls -NoVerifyPeer -AuthorizationIdentity a -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.UnlockImageCommand'
+        { Unlock-Image $path -Passphrase $first -Port 0 -AuthorizationIdentity a -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.UnlockImageCommand'
+        { Unlock-Image $path -Passphrase $first @tls -AuthorizationPamService ../x -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.UnlockImageCommand'
+        (Get-EncryptedImage $path).InUse | Should -BeFalse
+    }
+
     It 'wants credentials that hold together' {
         { Unlock-Image $path -Passphrase $first -Tls Require -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.UnlockImageCommand'
         { Unlock-Image $path -Passphrase $first -TlsCredentials $client -ErrorAction Stop } | Should -Throw -ErrorId 'TlsCredentialsInvalid,*.UnlockImageCommand'

@@ -5,6 +5,7 @@ using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Block.Nbd.Tls;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Nbd;
+using VmCrypt.Core.Nbd.Authorization;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Export;
@@ -47,6 +48,20 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     [Parameter]
     public SwitchParameter NoVerifyPeer { get; set; }
 
+    /// <summary>The clients that may come in, by their certificates' subjects.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? AuthorizationIdentity { get; set; }
+
+    /// <summary>A file of rules as QEMU's authz-listfile takes them.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? AuthorizationList { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? AuthorizationPamService { get; set; }
+
     private protected bool HasTcp => Address is not null || Port is not null;
 
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>
@@ -55,6 +70,12 @@ public abstract class ServingCmdlet : UnlockingCmdlet
         if (Tls is NbdTlsMode.On or NbdTlsMode.Require && TlsCredentials is null)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, $"-Tls {Tls} needs -TlsCredentials.");
+        }
+
+        object?[] authorizations = [AuthorizationIdentity, AuthorizationList, AuthorizationPamService];
+        if (authorizations.Count(given => given is not null) > 1)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "Choose one of -AuthorizationIdentity, -AuthorizationList and -AuthorizationPamService.");
         }
 
         if (TlsCredentials is null && NoVerifyPeer)
@@ -78,9 +99,18 @@ public abstract class ServingCmdlet : UnlockingCmdlet
             Listen = [address],
             Tls = mode,
             PlainForOthers = Tls is not null,
+            Authorization = Authorization(),
             Credentials = mode == NbdTlsMode.Off ? null : TlsServerCredentials.FromFolder(Shell.ResolveNewPath(TlsCredentials!), !NoVerifyPeer),
         };
     }
+
+    private NbdAuthorization? Authorization() => this switch
+    {
+        { AuthorizationIdentity: { } identities } => NbdAuthorization.Identities(identities),
+        { AuthorizationList: { } file } => NbdAuthorization.ListFile(Shell.ResolveNewPath(file)),
+        { AuthorizationPamService: { } service } => NbdAuthorization.Pam(service),
+        _ => null,
+    };
 
     private NbdAddress ListenAt(DiskLocation location)
     {

@@ -31,4 +31,16 @@ public static partial class ErrorIds
 
     /// <summary>An address that others can reach would serve a plain disk without TLS.</summary>
     public const string NbdPlainRefused = nameof(NbdPlainRefused);
+
+    /// <summary>The client proved who it is, and the rules do not let it in.</summary>
+    public const string NbdClientDenied = nameof(NbdClientDenied);
+
+    /// <summary>The rules changed, and do not let a connected client in any more.</summary>
+    public const string NbdClientRevoked = nameof(NbdClientRevoked);
+
+    /// <summary>An authorisation list cannot be read, or is not one as QEMU writes them.</summary>
+    public const string AuthorizationListInvalid = nameof(AuthorizationListInvalid);
+
+    /// <summary>The machine has no PAM.</summary>
+    public const string PamUnavailable = nameof(PamUnavailable);
 }

@@ -17,6 +17,8 @@ public sealed class NbdServer : IAsyncDisposable
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _impatient;
     private readonly Task[] _accepting;
+    private readonly CancellationTokenSource _stopLooking = new();
+    private readonly Task _looking;
     private int _stopped;
 
     private NbdServer(NbdServerContext context, List<NbdListener> listeners, CancellationTokenSource impatient)
@@ -25,6 +27,8 @@ public sealed class NbdServer : IAsyncDisposable
         _impatient = impatient;
         _listeners = listeners;
         Uris = [.. listeners.SelectMany(listener => context.Exports.All.Select(export => new NbdUri(listener.Address, export.Name) { Tls = context.Options.Tls == NbdTlsMode.Require ? new NbdTls() : null }))];
+        Revocation = context.Options.Authorization is { } authorization ? new NbdRevocation(authorization, context) : null;
+        _looking = Revocation?.RunAsync(context.Options.AuthorizationInterval, _stopLooking.Token) ?? Task.CompletedTask;
         _accepting = [.. listeners.Select(listener => listener.AcceptAsync(Accept))];
     }
 
@@ -39,6 +43,9 @@ public sealed class NbdServer : IAsyncDisposable
 
     /// <summary>What was done since the start, for all clients together.</summary>
     public NbdStatistics Statistics => _context.Statistics;
+
+    /// <summary>Null without rules.</summary>
+    internal NbdRevocation? Revocation { get; }
 
     /// <summary>Ends when the server has stopped; faults when the last flush failed.</summary>
     public Task Completion => _completion.Task;
@@ -58,6 +65,11 @@ public sealed class NbdServer : IAsyncDisposable
         if (options.Tls != NbdTlsMode.Off && options.Credentials is null)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs credentials for TLS.");
+        }
+
+        if (options.Authorization is not null && options is not { Tls: NbdTlsMode.Require, Credentials.IdentifiesClients: true })
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An authorisation needs TLS that is required, and clients that prove who they are.");
         }
 
         var table = new NbdExportTable([.. exports]);
@@ -109,6 +121,7 @@ public sealed class NbdServer : IAsyncDisposable
     {
         await StopAsync(CancellationToken.None);
         _impatient.Dispose();
+        _stopLooking.Dispose();
     }
 
     // Judged by what is bound, not by what was written: a name may resolve to anything.
@@ -124,7 +137,8 @@ public sealed class NbdServer : IAsyncDisposable
     private async Task StopConnectionsAsync()
     {
         _listeners.ForEach(listener => listener.Dispose());
-        await Task.WhenAll(_accepting);
+        await _stopLooking.CancelAsync();
+        await Task.WhenAll([_looking, .. _accepting]);
         _impatient.CancelAfter(_context.Options.StopTimeout);
         await Task.WhenAll(_context.Live.Select(connection => connection.StopAsync()));
         _context.Buffers.Dispose();

@@ -1,6 +1,7 @@
 using System.Buffers;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Nbd.Authorization;
 
 namespace VmCrypt.Core.Nbd;
 
@@ -70,6 +71,16 @@ internal sealed class NbdServerConnection
 
         // A device may finish what it cannot cancel; its threads are joined whatever it takes.
         await Ended;
+    }
+
+    /// <summary>Ends the connection if the rules do not let its client in any more; what a device is doing for it is finished, and not answered.</summary>
+    public void JudgeAgain(NbdAuthorization authorization)
+    {
+        if (Volatile.Read(ref _identity) is not null && Refusal(authorization, ErrorIds.NbdClientRevoked) is { } refusal)
+        {
+            Report(refusal);
+            Transport.Break();
+        }
     }
 
     /// <summary>Tells the owner of the server what went wrong; the client has its own answer.</summary>
@@ -147,7 +158,18 @@ internal sealed class NbdServerConnection
             throw new ProtocolException(ErrorIds.NbdTlsInjected, $"{_received.Unread.Length} plain bytes follow the client's wish for TLS.");
         }
 
+        // Known before it is judged: if the rules change in between, one of the two looks sees them.
         Volatile.Write(ref _identity, Transport.Secure(_context.Options.Credentials!));
+        if (_context.Options.Authorization is { } authorization && Refusal(authorization, ErrorIds.NbdClientDenied) is { } refusal)
+        {
+            throw refusal;
+        }
+    }
+
+    private RefusedException? Refusal(NbdAuthorization authorization, string id)
+    {
+        string who = Volatile.Read(ref _identity) ?? throw new InvalidOperationException("The server's options say that every client is known.");
+        return authorization.Allows(who, out string why) ? null : new RefusedException(id, $"The client '{who}' is not allowed in{(why.Length > 0 ? $" ({why.TrimEnd('.')})" : null)}.");
     }
 
     private void Work()

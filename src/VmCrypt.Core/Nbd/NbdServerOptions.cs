@@ -1,5 +1,6 @@
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Block.Nbd.Tls;
+using VmCrypt.Core.Nbd.Authorization;
 
 namespace VmCrypt.Core.Nbd;
 
@@ -14,6 +15,12 @@ public sealed record NbdServerOptions
 
     /// <summary>What the server proves itself with in TLS; the caller's to dispose, when the server has stopped.</summary>
     public TlsServerCredentials? Credentials { get; init; }
+
+    /// <summary>Which clients may come in; needs <see cref="Tls"/> required and credentials that identify clients. Null lets all in that the credentials do.</summary>
+    public NbdAuthorization? Authorization { get; init; }
+
+    /// <summary>How often rules that may change are looked at for the sake of connected clients; a change counts at the second look.</summary>
+    public TimeSpan AuthorizationInterval { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Serves others than this machine in clear. They, and the network in between, read the plain disk.</summary>
     public bool PlainForOthers { get; init; }

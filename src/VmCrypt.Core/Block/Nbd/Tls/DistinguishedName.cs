@@ -7,11 +7,22 @@ namespace VmCrypt.Core.Block.Nbd.Tls;
 
 /// <summary>A subject as GnuTLS writes it, and so as QEMU's authorisation rules spell it.</summary>
 /// <remarks>
-/// In the certificate's own order, <c>,</c> between names and <c>+</c> within one, values escaped as in RFC 4514; what GnuTLS
-/// has no word for is its object identifier and the value's DER in hexadecimal.
+/// In the certificate's own order, <c>,</c> between names and <c>+</c> within one, values escaped as in RFC 4514. What GnuTLS
+/// has no word for is its object identifier, and a value of the wrong kind for its word is its DER in hexadecimal.
 /// </remarks>
 internal static class DistinguishedName
 {
+    // What X.520 and its kin want as one kind of string; the others are a DirectoryString.
+    private static readonly Dictionary<string, UniversalTagNumber> s_kinds = new(StringComparer.Ordinal)
+    {
+        ["C"] = UniversalTagNumber.PrintableString,
+        ["serialNumber"] = UniversalTagNumber.PrintableString,
+        ["telephoneNumber"] = UniversalTagNumber.PrintableString,
+        ["dnQualifier"] = UniversalTagNumber.PrintableString,
+        ["DC"] = UniversalTagNumber.IA5String,
+        ["EMAIL"] = UniversalTagNumber.IA5String,
+    };
+
     private static readonly Dictionary<string, string> s_words = new(StringComparer.Ordinal)
     {
         ["2.5.4.3"] = "CN",
@@ -63,19 +74,36 @@ internal static class DistinguishedName
         }
     }
 
-    private static string Part(string id, ReadOnlyMemory<byte> value) => s_words.TryGetValue(id, out string? word)
-        ? $"{word}={Value(value)}"
-        : $"{id}=#{Convert.ToHexStringLower(value.Span)}";
+    private static string Part(string id, ReadOnlyMemory<byte> der) => s_words.TryGetValue(id, out string? word)
+        ? $"{word}={Value(word, der)}"
+        : $"{id}={Hexadecimal(der.Span)}";
 
-    private static string Value(ReadOnlyMemory<byte> der)
+    private static string Value(string word, ReadOnlyMemory<byte> der)
     {
         var reader = new AsnReader(der, AsnEncodingRules.DER);
-        UniversalTagNumber kind = (UniversalTagNumber)reader.PeekTag().TagValue;
-        string value = reader.ReadCharacterString(kind);
-        return value.Contains('\0', StringComparison.Ordinal)
-            ? throw new CryptographicException("The certificate's subject holds a NUL.")
-            : Escape(value);
+        var kind = (UniversalTagNumber)reader.PeekTag().TagValue;
+        bool fits = s_kinds.TryGetValue(word, out UniversalTagNumber only)
+            ? kind == only
+            : kind is UniversalTagNumber.UTF8String or UniversalTagNumber.PrintableString or UniversalTagNumber.BMPString
+                or UniversalTagNumber.TeletexString or UniversalTagNumber.UniversalString;
+        return fits ? Escape(Text(reader, kind)) : Hexadecimal(der.Span);
     }
+
+    private static string Text(AsnReader reader, UniversalTagNumber kind)
+    {
+        if (kind is UniversalTagNumber.TeletexString or UniversalTagNumber.UniversalString)
+        {
+            byte[] content = reader.PeekContentBytes().ToArray();
+            return kind == UniversalTagNumber.TeletexString && Ascii.IsValid(content) ? WithoutNul(Encoding.ASCII.GetString(content)) : Hexadecimal(content);
+        }
+
+        return WithoutNul(reader.ReadCharacterString(kind));
+    }
+
+    private static string WithoutNul(string value) =>
+        value.Contains('\0', StringComparison.Ordinal) ? throw new CryptographicException("The certificate's subject holds a NUL.") : value;
+
+    private static string Hexadecimal(ReadOnlySpan<byte> bytes) => $"#{Convert.ToHexStringLower(bytes)}";
 
     private static string Escape(string value)
     {

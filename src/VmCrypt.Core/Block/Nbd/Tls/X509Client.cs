@@ -1,5 +1,4 @@
 using System.Net.Security;
-using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using VmCrypt.Core.Errors;
 
@@ -55,7 +54,7 @@ internal sealed class X509Client : TlsClientCredentials
         catch (Exception fault)
         {
             await stream.DisposeAsync();
-            throw fault is AuthenticationException or IOException ? judge.Failed(fault) : fault;
+            throw X509Judge.IsFailure(fault) ? judge.Failed(fault) : fault;
         }
     }
 

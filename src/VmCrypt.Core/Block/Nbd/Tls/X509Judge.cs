@@ -1,4 +1,6 @@
 using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using VmCrypt.Core.Errors;
 
@@ -33,6 +35,9 @@ internal sealed class X509Judge(X509Certificate2Collection? authorities, IReadOn
         Peer = _refusal is null ? certificate as X509Certificate2 : null;
         return _refusal is null;
     }
+
+    /// <summary>Whether it is the handshake that failed, and not we; a certificate's subject may be malformed, and a connection may break.</summary>
+    public static bool IsFailure(Exception fault) => fault is AuthenticationException or CryptographicException || NbdChannel.IsBreak(fault);
 
     /// <summary>What it means that the handshake failed.</summary>
     public VmCryptException Failed(Exception fault) =>

@@ -1,5 +1,4 @@
 using System.Net.Security;
-using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 
 namespace VmCrypt.Core.Block.Nbd.Tls;
@@ -34,7 +33,7 @@ internal sealed class X509Server : TlsServerCredentials
             stream.AuthenticateAsServer(OptionsFor(judge));
             return new TlsSession(stream, judge.Peer is { } peer ? DistinguishedName.ToText(peer.SubjectName) : null);
         }
-        catch (Exception fault) when (fault is AuthenticationException or IOException)
+        catch (Exception fault) when (X509Judge.IsFailure(fault))
         {
             stream.Dispose();
             throw judge.Failed(fault);

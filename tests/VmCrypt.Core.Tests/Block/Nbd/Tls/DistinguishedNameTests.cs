@@ -1,3 +1,4 @@
+using System.Formats.Asn1;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using VmCrypt.Core.Block.Nbd.Tls;
@@ -8,21 +9,33 @@ namespace VmCrypt.Core.Tests.Block.Nbd.Tls;
 public sealed class DistinguishedNameTests
 {
     [Theory]
-    [InlineData("2.5.4.6", "GB", "C=GB")]
-    [InlineData("2.5.4.3", "web01", "CN=web01")]
-    [InlineData("2.5.4.3", "a,b+c\"d\\e<f>g;h=i", "CN=a\\,b\\+c\\\"d\\\\e\\<f\\>g\\;h=i")]
-    [InlineData("2.5.4.3", "#first", "CN=\\#first")]
-    [InlineData("2.5.4.3", "not#first", "CN=not#first")]
-    [InlineData("2.5.4.3", " both ", "CN=\\ both\\ ")]
-    [InlineData("2.5.4.3", "Jürgen", "CN=Jürgen")]
-    [InlineData("0.9.2342.19200300.100.1.1", "alice", "UID=alice")]
-    [InlineData("1.2.3.4.5", "x", "1.2.3.4.5=#0c0178")]
-    public void Values_are_named_and_escaped(string id, string value, string expected)
+    [InlineData("2.5.4.6", UniversalTagNumber.PrintableString, "GB", "C=GB")]
+    [InlineData("2.5.4.6", UniversalTagNumber.UTF8String, "GB", "C=#0c024742")]
+    [InlineData("0.9.2342.19200300.100.1.25", UniversalTagNumber.IA5String, "org", "DC=org")]
+    [InlineData("0.9.2342.19200300.100.1.25", UniversalTagNumber.PrintableString, "org", "DC=#13036f7267")]
+    [InlineData("2.5.4.3", UniversalTagNumber.UTF8String, "web01", "CN=web01")]
+    [InlineData("2.5.4.3", UniversalTagNumber.BMPString, "wäb", "CN=wäb")]
+    [InlineData("2.5.4.3", UniversalTagNumber.TeletexString, "web", "CN=web")]
+    [InlineData("2.5.4.3", UniversalTagNumber.TeletexString, "wäb", "CN=\\#77c3a462")]
+    [InlineData("2.5.4.3", UniversalTagNumber.IA5String, "web", "CN=#1603776562")]
+    [InlineData("2.5.4.3", UniversalTagNumber.UTF8String, "a,b+c\"d\\e<f>g;h=i", "CN=a\\,b\\+c\\\"d\\\\e\\<f\\>g\\;h=i")]
+    [InlineData("2.5.4.3", UniversalTagNumber.UTF8String, "#first", "CN=\\#first")]
+    [InlineData("2.5.4.3", UniversalTagNumber.UTF8String, "not#first", "CN=not#first")]
+    [InlineData("2.5.4.3", UniversalTagNumber.UTF8String, " both ", "CN=\\ both\\ ")]
+    [InlineData("0.9.2342.19200300.100.1.1", UniversalTagNumber.UTF8String, "alice", "UID=alice")]
+    [InlineData("1.2.3.4.5", UniversalTagNumber.UTF8String, "x", "1.2.3.4.5=#0c0178")]
+    public void Values_are_named_and_escaped(string id, UniversalTagNumber kind, string value, string expected)
     {
-        var builder = new X500DistinguishedNameBuilder();
-        builder.Add(id, value);
+        var writer = new AsnWriter(AsnEncodingRules.DER);
+        using (writer.PushSequence())
+        using (writer.PushSetOf())
+        using (writer.PushSequence())
+        {
+            writer.WriteObjectIdentifier(id);
+            writer.WriteCharacterString(kind, value);
+        }
 
-        Assert.Equal(expected, DistinguishedName.ToText(builder.Build()));
+        Assert.Equal(expected, DistinguishedName.ToText(new X500DistinguishedName(writer.Encode())));
     }
 
     [Fact]
