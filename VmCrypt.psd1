@@ -17,6 +17,7 @@
     'Add-KeyToken'
     'Add-RecoveryKey'
     'Add-VmDisk'
+    'Backup-DiskKeyStore'
     'Backup-LuksHeader'
     'Convert-Image'
     'ConvertTo-Luks1'
@@ -63,6 +64,7 @@
     'Remove-VmDisk'
     'Repair-Image'
     'Resize-Image'
+    'Restore-DiskKeyStore'
     'Restore-LuksHeader'
     'Resume-ImageUpdate'
     'Resume-SecureWipe'
@@ -87,6 +89,7 @@
     'Unregister-DiskKey'
     'Unregister-LibvirtSecret'
     'Update-ImageKey'
+    'Update-DiskKey'
   )
   VariablesToExport    = @()
   AliasesToExport      = @()

@@ -194,3 +194,52 @@ Describe 'Unregister-DiskKey' {
         Test-KeySlot $path -Passphrase $first | Should -BeTrue
     }
 }
+
+Describe 'Update-DiskKey' {
+    BeforeEach {
+        $null = Use-NewStore
+        $path = New-TestImage
+        $null = Register-DiskKey $path -Passphrase $first -Vm web01
+    }
+
+    It 'gives the disk a secret that nobody knows' {
+        $null = Update-DiskKey -Vm web01 @cheap
+        Test-KeySlot $path -Passphrase $first | Should -BeFalse
+        Unlock-Image -Vm web01 | Lock-Image
+        Test-DiskKey | Select-Object -ExpandProperty State | Should -Be 'Good'
+    }
+
+    It 'gives it the one that it is told' {
+        $null = Get-DiskKey | Update-DiskKey -NewPassphrase $second @cheap
+        Test-KeySlot $path -Passphrase $second | Should -BeTrue
+    }
+
+    It 'changes nothing of a disk in use, or under -WhatIf' {
+        $null = Register-DiskKey $path -Passphrase $first -Force
+        Update-DiskKey $path @cheap -WhatIf
+        $export = Unlock-Image $path -StoredKey
+        try {
+            { Update-DiskKey $path @cheap -ErrorAction Stop } | Should -Throw -ErrorId 'ImageInUse,*.UpdateDiskKeyCommand'
+        } finally { $export | Lock-Image }
+        (Get-DiskKey).IsRotating | Should -BeFalse
+        Test-KeySlot $path -Passphrase $first | Should -BeTrue
+        Test-DiskKey -Repair | Select-Object -ExpandProperty State | Should -Be 'Good'
+    }
+}
+
+Describe 'Backup-DiskKeyStore and Restore-DiskKeyStore' {
+    It 'carry the keys to another host' {
+        $null = Use-NewStore
+        $path = New-TestImage
+        $null = Register-DiskKey $path -Passphrase $first -Vm web01
+        $backup = "$TestDrive/backup.vks"
+        (Backup-DiskKeyStore $backup -BackupPassphrase $second @quick).Keys | Should -Be 1
+        { Backup-DiskKeyStore $backup -BackupPassphrase $second @quick -ErrorAction Stop } | Should -Throw -ErrorId 'FileExists,*.BackupDiskKeyStoreCommand'
+
+        $null = Use-NewStore
+        { Restore-DiskKeyStore $backup -BackupPassphrase $first -ErrorAction Stop } | Should -Throw -ErrorId 'KeyStoreLocked,*.RestoreDiskKeyStoreCommand'
+        (Restore-DiskKeyStore $backup -BackupPassphrase $second).Restored | Should -Be 1
+        (Restore-DiskKeyStore $backup -BackupPassphrase $second).Kept | Should -Be 1
+        Unlock-Image -Vm web01 | Lock-Image
+    }
+}

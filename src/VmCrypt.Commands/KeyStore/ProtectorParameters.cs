@@ -24,14 +24,31 @@ public sealed class ProtectorParameters : KdfParameters, IDisposable
     [ValidateNotNullOrEmpty]
     public string? KeyFile { get; set; }
 
+    /// <summary>The TPM 2.0 of this host.</summary>
+    [Parameter]
+    public SwitchParameter Tpm { get; set; }
+
+    /// <summary>The registers of the TPM that must stand as they do now.</summary>
+    [Parameter]
+    [ValidateRange(0, 23)]
+    public int[] TpmRegister { get; set; } = [];
+
+    /// <summary>The data protection of Windows, for the account that runs this.</summary>
+    [Parameter]
+    public SwitchParameter Dpapi { get; set; }
+
     /// <summary>The one protector that was described; the master passphrase is asked for where nothing was.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>
     internal NewKeyProtector Plan(ICommandHost shell)
     {
-        object?[] given = [MasterPassphrase, KeyFile];
-        return given.Count(way => way is not null) > 1
+        bool byTpm = Tpm || TpmRegister.Length > 0;
+        bool[] given = [MasterPassphrase is not null, KeyFile is not null, byTpm, Dpapi];
+        return given.Count(way => way) > 1
             ? throw new InvalidInputException(ErrorIds.InvalidParameter, "Choose one protector at a time; Add-DiskKeyProtector adds others.")
-            : KeyFile is not null ? NewKeyProtector.OfKeyFile(shell.ResolveNewPath(KeyFile)) : OfPassphrase(shell);
+            : KeyFile is not null ? NewKeyProtector.OfKeyFile(shell.ResolveNewPath(KeyFile))
+            : byTpm ? NewKeyProtector.OfTpm(TpmRegister)
+            : Dpapi ? NewKeyProtector.OfDpapi()
+            : OfPassphrase(shell);
     }
 
     public void Dispose() => _passphrase?.Dispose();

@@ -17,9 +17,18 @@ public sealed record DiskKeyAnswer(string Path, string? Vm, DiskKeyState State, 
 [OutputType(typeof(DiskKeyAnswer))]
 public sealed class TestDiskKeyCommand : DiskKeyCmdlet
 {
+    /// <summary>Bring interrupted changes of secrets to their end.</summary>
+    [Parameter]
+    public SwitchParameter Repair { get; set; }
+
     private protected override void ProcessKey(DiskKey key)
     {
         DiskKeyTrial trial = Run(token => new ValueTask<DiskKeyTrial>(Ring.TryAsync(key.Entry, token)));
+        if (Repair && trial.State is DiskKeyState.RotationNotMade or DiskKeyState.RotationNotConfirmed && Shell.ShouldProcess(key.Path, "End the interrupted change of its secret"))
+        {
+            trial = Run(token => new ValueTask<DiskKeyTrial>(Ring.SettleAsync(key.Entry, token)));
+        }
+
         var answer = new DiskKeyAnswer(key.Path, key.Vm, trial.State, trial.Slot, trial.Reason);
         Shell.WriteAnswer(answer, answer.State == DiskKeyState.Good);
     }

@@ -32,11 +32,17 @@ internal sealed record ClevisJwe(string Compact, TokenNeed Need)
             TokenText.Raw(members, "tag"),
         ];
 
-        // Nothing but base64url may reach the helper, which is a shell script.
-        return Array.TrueForAll(parts, part => part is not null && part.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_'))
+        return Array.TrueForAll(parts, part => part is not null && IsBase64Url(part))
             && NeedOf(parts[0]!, 0) is { } need
             ? new ClevisJwe(string.Join('.', parts), need)
             : null;
+    }
+
+    /// <summary>Reads the compact form, which <c>clevis encrypt</c> writes; null where it is none.</summary>
+    public static ClevisJwe? Parse(string compact)
+    {
+        string[] parts = compact.Split('.');
+        return parts.Length == 5 && Array.TrueForAll(parts, IsBase64Url) && NeedOf(parts[0], 0) is { } need ? new ClevisJwe(compact, need) : null;
     }
 
     private static TokenNeed? NeedOf(string protectedHeader, int depth)
@@ -74,6 +80,9 @@ internal sealed record ClevisJwe(string Compact, TokenNeed Need)
             .Select(text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1)
             .Where(number => number >= 0),
     ];
+
+    // Nothing else may reach the helper, which is a shell script.
+    private static bool IsBase64Url(string part) => part.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
 
     private static JsonObject? Decode(string base64Url)
     {

@@ -9,6 +9,7 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Interop.Tests.Luks.Tokens;
 
 /// <summary>Disks that clevis opens: bound by it and unlocked by us, and the reverse.</summary>
+[Collection(nameof(SwTpm))]
 public sealed class ClevisTests : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);

@@ -15,7 +15,8 @@ internal static class KeyProtection
         {
             { Kind: KeyProtectorKind.Passphrase, Passphrase: { } passphrase } => PassphraseProtection.MakeAsync(draft, passphrase, plan.Cost, cancellationToken),
             { Kind: KeyProtectorKind.KeyFile, KeyFile: { } path } => KeyFileProtection.MakeAsync(draft, path, cancellationToken),
-            _ => throw new UnsupportedFeatureException(ErrorIds.KeyProtectorUnavailable, $"This host has no protector of the kind {plan.Kind}."),
+            { Kind: KeyProtectorKind.Tpm } => TpmProtection.MakeAsync(draft, plan.Registers, cancellationToken),
+            _ => Task.FromResult(DpapiProtection.Make(draft)),
         });
         using (key)
         {
@@ -59,14 +60,16 @@ internal static class KeyProtection
     {
         KeyProtectorKind.Passphrase => $"argon2id, {protector.MemoryKiB} KiB, {protector.Passes} passes, {protector.Lanes} lanes",
         KeyProtectorKind.KeyFile => protector.Path!,
-        _ => string.Empty,
+        KeyProtectorKind.Tpm => TpmProtection.DetailOf(protector),
+        _ => "the account that made it",
     });
 
     private static async Task<SecretBuffer> WrappingKeyAsync(KeyProtector protector, SecretBuffer? passphrase, CancellationToken cancellationToken) => protector.Kind switch
     {
         KeyProtectorKind.Passphrase => await PassphraseProtection.OpenAsync(protector, passphrase!, cancellationToken),
         KeyProtectorKind.KeyFile => KeyFileProtection.Open(protector),
-        _ => throw new UnsupportedFeatureException(ErrorIds.KeyProtectorUnavailable, $"This host has no protector of the kind {protector.Kind}."),
+        KeyProtectorKind.Tpm => await TpmProtection.OpenAsync(protector, cancellationToken),
+        _ => DpapiProtection.Open(protector),
     };
 
     private static SecretBuffer Unwrap(Guid store, KeyProtector protector, SecretBuffer key)
