@@ -3,7 +3,6 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Block.Nbd.Tls;
-using VmCrypt.Core.Errors;
 using VmCrypt.Core.Nbd;
 using VmCrypt.Core.Nbd.Authorization;
 using VmCrypt.Core.Qemu;

@@ -1,4 +1,3 @@
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
