@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 
 namespace VmCrypt.Core.Proof.Content;
@@ -14,9 +13,6 @@ internal sealed class BlockJudge
 
     // Text has few other bytes; what a disk's blocks end with has none.
     private const double TextShare = 0.97;
-
-    private static readonly SearchValues<byte> s_text = SearchValues.Create(
-        [(byte)'\t', (byte)'\n', (byte)'\r', .. Enumerable.Range(0x20, 0x5F).Select(value => (byte)value)]);
 
     private readonly ByteCounts _counts = new();
     private readonly RepeatedBlocks _repeats = new();
@@ -94,7 +90,7 @@ internal sealed class BlockJudge
             return (FindingKind.Signature, signature.Name);
         }
 
-        if (IsText(stored))
+        if (IsText())
         {
             return (FindingKind.Text, null);
         }
@@ -114,16 +110,16 @@ internal sealed class BlockJudge
         return ByteCounts.Values - _counts.Totals.Count(0u) >= 0.85 * expected;
     }
 
-    private static bool IsText(ReadOnlySpan<byte> bytes)
+    // By the counts of the block that is judged.
+    private bool IsText()
     {
-        int text = 0;
-        int other = 0;
-        foreach (byte value in bytes)
+        ReadOnlySpan<uint> counts = _counts.Totals;
+        uint text = counts['\t'] + counts['\n'] + counts['\r'];
+        foreach (uint count in counts[' '..0x7F])
         {
-            text += s_text.Contains(value) ? 1 : 0;
-            other += value != 0 && !s_text.Contains(value) ? 1 : 0;
+            text += count;
         }
 
-        return text > 0 && text >= (text + other) * TextShare;
+        return text > 0 && text >= (_counts.Bytes - counts[0]) * TextShare;
     }
 }

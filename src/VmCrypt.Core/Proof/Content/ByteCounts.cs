@@ -14,7 +14,7 @@ internal sealed unsafe class ByteCounts
 
     private const int Tables = 4;
 
-    private readonly ushort[] _tables = GC.AllocateArray<ushort>(Tables * Values, pinned: true);
+    private readonly uint[] _tables = GC.AllocateArray<uint>(Tables * Values, pinned: true);
     private readonly uint[] _totals = GC.AllocateArray<uint>(Values, pinned: true);
 
     public int Bytes { get; private set; }
@@ -32,20 +32,14 @@ internal sealed unsafe class ByteCounts
     public void Add(ReadOnlySpan<byte> bytes)
     {
         Bytes += bytes.Length;
-        fixed (ushort* counts = _tables)
+        fixed (uint* counts = _tables)
         fixed (byte* start = bytes)
         {
-            byte* at = start;
             byte* end = start + bytes.Length;
-            for (byte* last = end - 16; at <= last; at += 16)
+            byte* rest = CountInEights(counts, start, end);
+            for (; rest < end; rest++)
             {
-                Count8(counts, Unsafe.ReadUnaligned<ulong>(at));
-                Count8(counts, Unsafe.ReadUnaligned<ulong>(at + 8));
-            }
-
-            for (; at < end; at++)
-            {
-                counts[*at]++;
+                counts[*rest]++;
             }
         }
     }
@@ -53,18 +47,16 @@ internal sealed unsafe class ByteCounts
     /// <summary>Joins the tables, and sums the squares of the counts.</summary>
     public long SumOfSquares()
     {
-        fixed (ushort* tables = _tables)
+        fixed (uint* tables = _tables)
         fixed (uint* totals = _totals)
         {
             Vector256<uint> sum = Vector256<uint>.Zero;
-            for (int value = 0; value < Values; value += Vector256<ushort>.Count)
+            for (int value = 0; value < Values; value += Vector256<uint>.Count)
             {
-                Vector256<ushort> joined = Vector256.Load(tables + value) + Vector256.Load(tables + Values + value)
+                Vector256<uint> joined = Vector256.Load(tables + value) + Vector256.Load(tables + Values + value)
                     + Vector256.Load(tables + (2 * Values) + value) + Vector256.Load(tables + (3 * Values) + value);
-                (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(joined);
-                low.Store(totals + value);
-                high.Store(totals + value + Vector256<uint>.Count);
-                sum += (low * low) + (high * high);
+                joined.Store(totals + value);
+                sum += joined * joined;
             }
 
             // All squares together are at most 4096², which 32 bits hold.
@@ -72,16 +64,37 @@ internal sealed unsafe class ByteCounts
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Count8(ushort* counts, ulong bytes)
+    /// <summary>Adds the counts to sums over many blocks; after <see cref="SumOfSquares"/>.</summary>
+    public void AddTo(Span<uint> sums)
     {
-        counts[(byte)bytes]++;
-        counts[Values + (int)(byte)(bytes >> 8)]++;
-        counts[(2 * Values) + (int)(byte)(bytes >> 16)]++;
-        counts[(3 * Values) + (int)(byte)(bytes >> 24)]++;
-        counts[(byte)(bytes >> 32)]++;
-        counts[Values + (int)(byte)(bytes >> 40)]++;
-        counts[(2 * Values) + (int)(byte)(bytes >> 48)]++;
-        counts[(3 * Values) + (int)(bytes >> 56)]++;
+        for (int value = 0; value < Values; value += Vector256<uint>.Count)
+        {
+            Span<uint> part = sums[value..];
+            (Vector256.Create<uint>(part) + Vector256.Create<uint>(_totals.AsSpan(value))).CopyTo(part);
+        }
+    }
+
+    // Optimised from the first call on: a disk is over before the runtime would come back to it.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static byte* CountInEights(uint* first, byte* at, byte* end)
+    {
+        uint* second = first + Values;
+        uint* third = second + Values;
+        uint* fourth = third + Values;
+        for (; end - at >= 2 * sizeof(uint); at += 2 * sizeof(uint))
+        {
+            uint low = Unsafe.ReadUnaligned<uint>(at);
+            uint high = Unsafe.ReadUnaligned<uint>(at + sizeof(uint));
+            first[(byte)low]++;
+            second[(byte)(low >> 8)]++;
+            third[(byte)(low >> 16)]++;
+            fourth[low >> 24]++;
+            first[(byte)high]++;
+            second[(byte)(high >> 8)]++;
+            third[(byte)(high >> 16)]++;
+            fourth[high >> 24]++;
+        }
+
+        return at;
     }
 }

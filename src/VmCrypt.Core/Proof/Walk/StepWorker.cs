@@ -18,7 +18,7 @@ internal sealed class StepWorker(ProofLayer layer, SectorMarks marks, SampleChoi
     private readonly BlockJudge _judge = new();
     private readonly KeyTrial? _trial = layer.Key is { } key ? new KeyTrial(key) : null;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(WalkStep.MaxBytes, pinned: true);
-    private readonly long[] _together = new long[ByteCounts.Values];
+    private readonly uint[] _together = new uint[ByteCounts.Values];
     private int _togetherBytes;
 
     public async ValueTask<StepResult> RunAsync(WalkStep step, CancellationToken cancellationToken)
@@ -81,7 +81,8 @@ internal sealed class StepWorker(ProofLayer layer, SectorMarks marks, SampleChoi
             return;
         }
 
-        AddTogether();
+        _judge.Counts.AddTo(_together);
+        _togetherBytes += _judge.Counts.Bytes;
         Mark(part, block, result.Marks);
         bool agrees = _trial is null || !samples.Includes(part.Offset, part.Guest) || _trial.Agrees(part, block, result);
         result.Add(agrees
@@ -114,23 +115,12 @@ internal sealed class StepWorker(ProofLayer layer, SectorMarks marks, SampleChoi
         }
     }
 
-    private void AddTogether()
-    {
-        ReadOnlySpan<uint> counts = _judge.Counts.Totals;
-        for (int value = 0; value < counts.Length; value++)
-        {
-            _together[value] += counts[value];
-        }
-
-        _togetherBytes += _judge.Counts.Bytes;
-    }
-
     private bool IsBiased()
     {
         long squares = 0;
-        foreach (long count in _together)
+        foreach (uint count in _together)
         {
-            squares += count * count;
+            squares += (long)count * count;
         }
 
         return _togetherBytes >= LeastForBias * Block && !UniformityTest.Passes(squares, _togetherBytes);
