@@ -53,4 +53,14 @@ Describe 'Test-ImageEncryption' {
         (Get-EncryptedImage $path | Test-ImageEncryption).Verdict | Should -Be 'Encrypted'
         (Get-Item $path | Test-ImageEncryption | Out-String -Width 200) | Should -Match 'Encrypted +Declared'
     }
+
+    It 'writes a report, but not over another file' {
+        $report = "$TestDrive/report.html"
+        $null = Test-ImageEncryption $path -Report $report
+        Get-Content $report -Raw | Should -Match '<title>Encryption of disk.qcow2</title>'
+        { Test-ImageEncryption $path -Report $report -ErrorAction Stop } | Should -Throw -ErrorId 'FileExists*'
+        $null = Test-ImageEncryption $path -Report $report -Force
+        $null = Test-ImageEncryption $path -Report $TestDrive
+        "$TestDrive/disk.qcow2.html" | Should -Exist
+    }
 }

@@ -70,7 +70,7 @@ public static class Display
     public static string Bytes(ProofBytes bytes) => string.Join(", ", new (string Name, long Count)[]
     {
         ("plain", bytes.Plain), ("weak", bytes.Weak), ("unchecked", bytes.Unchecked), ("ciphertext", bytes.Ciphertext),
-        ("metadata", bytes.Metadata), ("zeros", bytes.Zero), ("holes", bytes.Hole),
+        ("header", bytes.Header), ("metadata", bytes.Metadata), ("zeros", bytes.Zero), ("holes", bytes.Hole),
     }.Where(part => part.Count > 0).Select(part => $"{ByteSize.Format(part.Count)} {part.Name}"));
 
     public static string? Ciphertext(ProofBytes bytes) => ByteSize.Format(bytes.Ciphertext);

@@ -1,5 +1,8 @@
+using System.Text;
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Proof.Report;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Core.Proof;
@@ -111,6 +114,19 @@ public sealed record ImageProof
 
     /// <summary>The id of <see cref="Unusable"/>.</summary>
     public string? ErrorId => Unusable?.ErrorId;
+
+    /// <summary>The report: one page that needs nothing but itself.</summary>
+    public string ToHtml() => ProofPage.Render(this);
+
+    /// <summary>Writes the report to a file, which appears when it is complete.</summary>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.FileExists"/>.</exception>
+    public async ValueTask WriteReportAsync(string path, bool replace, CancellationToken cancellationToken)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(ToHtml());
+        await using PendingFile pending = await PendingFile.CreateAsync(path, new FileCreateOptions { Length = bytes.Length }, replace, cancellationToken);
+        await pending.Device.WriteAsync(0, bytes, cancellationToken);
+        await pending.CommitAsync(cancellationToken);
+    }
 }
 
 /// <summary>What bytes of a layer look like.</summary>
@@ -131,7 +147,10 @@ public sealed record ProofBytes
     /// <summary>Without storage; likewise.</summary>
     public long Hole { get; init; }
 
-    /// <summary>Tables of the container and the header of the encryption, which are never encrypted.</summary>
+    /// <summary>The header of the encryption, key material included.</summary>
+    public long Header { get; init; }
+
+    /// <summary>Tables of the container, which are never encrypted.</summary>
     public long Metadata { get; init; }
 
     /// <summary>Not looked at, or not readable.</summary>
@@ -143,7 +162,7 @@ public sealed record ProofBytes
     /// <summary>Of those, bytes whose plain text has a structure, which under a wrong key it has not.</summary>
     public long Structured { get; init; }
 
-    public long Total => Ciphertext + Plain + Weak + Zero + Hole + Metadata + Unchecked;
+    public long Total => Ciphertext + Plain + Weak + Zero + Hole + Header + Metadata + Unchecked;
 
     public static ProofBytes operator +(ProofBytes one, ProofBytes other) => new()
     {
@@ -152,6 +171,7 @@ public sealed record ProofBytes
         Weak = one.Weak + other.Weak,
         Zero = one.Zero + other.Zero,
         Hole = one.Hole + other.Hole,
+        Header = one.Header + other.Header,
         Metadata = one.Metadata + other.Metadata,
         Unchecked = one.Unchecked + other.Unchecked,
         Decrypted = one.Decrypted + other.Decrypted,

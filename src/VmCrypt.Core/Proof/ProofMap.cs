@@ -1,3 +1,5 @@
+using VmCrypt.Core.Reports;
+
 namespace VmCrypt.Core.Proof;
 
 /// <summary>A file at a glance: one letter for each of up to <see cref="Cells"/> equal parts, that of the worst thing in it.</summary>
@@ -30,14 +32,8 @@ public static class ProofMap
 
         public void Paint(long offset, long count, char letter)
         {
-            if (count <= 0 || offset >= length)
-            {
-                return;
-            }
-
-            // In 128 bits, because a disk of exbibytes times a thousand cells is more than a long.
-            int last = (int)((Int128)(Math.Min(offset + count, length) - 1) * _cells.Length / length);
-            for (int cell = (int)((Int128)offset * _cells.Length / length); cell <= last; cell++)
+            (int first, int last) = CellMap.Of(length, _cells.Length, offset, count);
+            for (int cell = first; cell <= last; cell++)
             {
                 if (Order.IndexOf(letter, StringComparison.Ordinal) < Order.IndexOf(_cells[cell], StringComparison.Ordinal))
                 {

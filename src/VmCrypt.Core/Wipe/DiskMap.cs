@@ -1,3 +1,4 @@
+using VmCrypt.Core.Reports;
 using VmCrypt.Core.Wipe.Engine;
 
 namespace VmCrypt.Core.Wipe;
@@ -45,14 +46,7 @@ public static class DiskMap
 
     private static void Paint(char[] cells, long length, ByteRange range, char letter)
     {
-        if (range.Length <= 0 || range.Offset >= length)
-        {
-            return;
-        }
-
-        // In 128 bits, because a disk of exbibytes times a thousand cells is more than a long.
-        int first = (int)((Int128)range.Offset * cells.Length / length);
-        int last = (int)((Int128)(Math.Min(range.End, length) - 1) * cells.Length / length);
+        (int first, int last) = CellMap.Of(length, cells.Length, range.Offset, range.Length);
         for (int cell = first; cell <= last; cell++)
         {
             cells[cell] = letter;

@@ -168,8 +168,9 @@ public sealed class EncryptionProofTests : IDisposable
 
         ImageProof proof = await _lab.ProveAsync("disk", opening: opening);
 
+        // Who writes in several pieces at a time leaves the order of clusters open.
         ProofFinding finding = Assert.Single(proof.Findings);
-        Assert.Equal((FindingKind.RepeatedSector, second, 512, 300 * 1024, $"as at {first}"),
+        Assert.Equal((FindingKind.RepeatedSector, Math.Max(first, second), 512, first < second ? 300 * 1024 : 4096, $"as at {Math.Min(first, second)}"),
             (finding.Kind, finding.HostOffset, finding.Length, finding.GuestOffset, finding.Detail));
         Assert.Equal(ProofVerdict.Weak, proof.Verdict);
     }

@@ -82,7 +82,8 @@ internal sealed class LayerTally(ProofLayer layer, SectorMarks marks)
         ProofMap.Plain => new ProofBytes { Plain = bytes },
         ProofMap.Weak => new ProofBytes { Weak = bytes },
         ProofMap.Hole => new ProofBytes { Hole = bytes },
-        ProofMap.Header or ProofMap.Metadata => new ProofBytes { Metadata = bytes },
+        ProofMap.Header => new ProofBytes { Header = bytes },
+        ProofMap.Metadata => new ProofBytes { Metadata = bytes },
         ProofMap.Unchecked => new ProofBytes { Unchecked = bytes },
         _ => new ProofBytes(),
     };

@@ -1,8 +1,9 @@
 using System.Globalization;
-using System.Net;
 using System.Text;
+using VmCrypt.Core.Reports;
 using VmCrypt.Core.Wipe.Medium;
 using VmCrypt.Core.Wipe.Standards;
+using static VmCrypt.Core.Reports.Html;
 
 namespace VmCrypt.Core.Wipe.Certificates;
 
@@ -13,21 +14,20 @@ internal static class CertificatePage
     private const int MaxFindings = 5;
     private const int FewPasses = 9;
 
+    private const string Title = "Data erasure certificate";
+
     private const string DataStart = "<script type=\"application/json\" id=\"certificate\">";
     private const string DataEnd = "</script>";
 
     public static string Render(WipeCertificate certificate)
     {
         CertificateBody body = certificate.Body;
-        var page = new StringBuilder();
-        page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-        page.Append(CultureInfo.InvariantCulture, $"<title>Data erasure certificate {body.Id}</title>\n<style>\n{Style()}</style>\n</head>\n<body>\n");
-        page.Append(Header(body));
+        var page = new StringBuilder(HeadSection(body));
         page.Append("<div class=\"columns\"><div>").Append(MediumSection(body)).Append(RunSection(body)).Append("</div><div>").Append(MethodSection(body)).Append(CustodySection(body)).Append("</div></div>\n");
         page.Append(PassSection(body)).Append(MapSection(body)).Append(FindingSection(body)).Append(PeopleSection(body)).Append(Footer(certificate));
         // "<" cannot end the script then; to JSON it is the same character.
         page.Append(DataStart).Append('\n').Append(certificate.ToJson().Replace("<", "\\u003C", StringComparison.Ordinal)).Append(DataEnd);
-        return page.Append("\n</body>\n</html>\n").ToString();
+        return Page($"{Title} {body.Id}", page.ToString());
     }
 
     /// <summary>The JSON that a page carries; null where the text is no page of ours.</summary>
@@ -38,13 +38,7 @@ internal static class CertificatePage
         return end < 0 ? null : text[(start + DataStart.Length)..end];
     }
 
-    private static string Style()
-    {
-        using var reader = new StreamReader(typeof(CertificatePage).Assembly.GetManifestResourceStream(typeof(CertificatePage), "page.css")!);
-        return reader.ReadToEnd();
-    }
-
-    private static string Header(CertificateBody body)
+    private static string HeadSection(CertificateBody body)
     {
         (string words, string look) = body.Status switch
         {
@@ -54,8 +48,8 @@ internal static class CertificatePage
             WipeStatus.DeletedOnly => ("Deleted, not erased", "poor"),
             _ => ("Failed", "poor"),
         };
-        return $"<header><div><h1>Data erasure certificate</h1><div class=\"sub\">{Text(body.Details.Organisation is { } who ? who + " · " : string.Empty)}"
-            + $"No. {body.Id}<br>Issued {Time(body.Issued)}</div></div><div class=\"status {look}\">{words}</div></header>\n";
+        string whose = Text(body.Details.Organisation is { } who ? who + " · " : string.Empty);
+        return Header(Title, $"{whose}No. {body.Id}<br>Issued {Time(body.Issued)}", words, look);
     }
 
     private static string MediumSection(CertificateBody body)
@@ -153,18 +147,11 @@ internal static class CertificatePage
 
     private static string MapSection(CertificateBody body)
     {
-        const int columns = 100;
-        int rows = (body.Map.Length + columns - 1) / columns;
-        var drawing = new StringBuilder();
-        drawing.Append(CultureInfo.InvariantCulture,
-            $"<h2>Map of the medium</h2><svg viewBox=\"0 0 {columns * 10} {rows * 10}\" role=\"img\" aria-label=\"The medium from its start to its end, by state\">");
-        foreach ((int index, char state) in body.Map.Index())
-        {
-            drawing.Append(CultureInfo.InvariantCulture,
-                $"<rect x=\"{index % columns * 10}\" y=\"{index / columns * 10}\" width=\"9.4\" height=\"9.4\" fill=\"{Colour(state)}\"/>");
-        }
-
-        drawing.Append("</svg><div class=\"legend\">");
+        var drawing = new StringBuilder("<h2>Map of the medium</h2>");
+        drawing.Append(CellMap.Draw(body.Map, "The medium from its start to its end, by state", (first, count) => string.Concat(
+            Enumerable.Range(first, count).Select(CellMap.Place).Select(place => string.Create(CultureInfo.InvariantCulture,
+                $"<rect x=\"{place.X}\" y=\"{place.Y}\" width=\"9.4\" height=\"9.4\" fill=\"{Colour(body.Map[first])}\"/>")))));
+        drawing.Append("<div class=\"legend\">");
         foreach ((char state, string words) in new[]
         {
             (DiskMap.Erased, "overwritten"), (DiskMap.Exception, "exception"), (DiskMap.Untouched, "not overwritten"), (DiskMap.Hole, "nothing stored"),
@@ -204,11 +191,6 @@ internal static class CertificatePage
             + "It says what was done and what was not covered, and makes no statement about conformity with a standard or law.</footer>\n";
     }
 
-    // Empty where nothing is known.
-    private static string List(string title, params (string Term, string? Value)[] entries) => entries.All(entry => entry.Value is null)
-        ? string.Empty
-        : $"<section><h2>{title}</h2><dl>{string.Concat(entries.Where(entry => entry.Value is not null).Select(entry => $"<dt>{entry.Term}</dt><dd>{Text(entry.Value!)}</dd>"))}</dl></section>";
-
     private static string Nature(StorageNature? nature) => nature switch
     {
         StorageNature.InPlace => "overwrites in place",
@@ -228,20 +210,5 @@ internal static class CertificatePage
         _ => "#e3e7ec",
     };
 
-    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
-
-    private static string Duration(long milliseconds) => milliseconds < 60_000
-        ? $"{milliseconds / 1000.0:0.0} s"
-        : TimeSpan.FromMilliseconds(milliseconds).ToString(@"d\.hh\:mm\:ss", CultureInfo.InvariantCulture).TrimStart('0', '.');
-
     private static string Rate(long bytes, long milliseconds) => milliseconds > 0 ? $"{bytes / 1e6 / (milliseconds / 1000.0):0} MB/s" : "–";
-
-    private static string Bytes(long bytes)
-    {
-        string[] units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-        int unit = bytes > 0 ? Math.Min((63 - (int)long.LeadingZeroCount(bytes)) / 10, units.Length - 1) : 0;
-        return unit == 0 ? $"{bytes} B" : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << (10 * unit)):0.##} {units[unit]}");
-    }
-
-    private static string Text(string text) => WebUtility.HtmlEncode(text);
 }
