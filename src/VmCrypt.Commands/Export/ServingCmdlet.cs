@@ -62,6 +62,21 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     [ValidateNotNullOrEmpty]
     public string? AuthorizationPamService { get; set; }
 
+    /// <summary>Further clients are turned away.</summary>
+    [Parameter]
+    [ValidateRange(1, 10_000)]
+    public int MaxConnections { get; set; } = 64;
+
+    /// <summary>The same for the clients of one address.</summary>
+    [Parameter]
+    [ValidateRange(1, 10_000)]
+    public int? MaxConnectionsPerAddress { get; set; }
+
+    /// <summary>Seconds that a client has to get through its handshake.</summary>
+    [Parameter]
+    [ValidateRange(1, 3600)]
+    public int HandshakeTimeout { get; set; } = 10;
+
     private protected bool HasTcp => Address is not null || Port is not null;
 
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>
@@ -99,6 +114,9 @@ public abstract class ServingCmdlet : UnlockingCmdlet
             Listen = [address],
             Tls = mode,
             PlainForOthers = Tls is not null,
+            MaxConnections = MaxConnections,
+            MaxConnectionsPerAddress = MaxConnectionsPerAddress,
+            HandshakeTimeout = TimeSpan.FromSeconds(HandshakeTimeout),
             Authorization = Authorization(),
             Credentials = mode == NbdTlsMode.Off ? null : TlsServerCredentials.FromFolder(Shell.ResolveNewPath(TlsCredentials!), !NoVerifyPeer),
         };

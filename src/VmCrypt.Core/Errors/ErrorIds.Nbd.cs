@@ -46,4 +46,7 @@ public static partial class ErrorIds
 
     /// <summary>The address to serve on is in use or cannot be bound.</summary>
     public const string NbdAddressInUse = nameof(NbdAddressInUse);
+
+    /// <summary>A client moved nothing while others waited for the memory that its requests hold.</summary>
+    public const string NbdClientStalled = nameof(NbdClientStalled);
 }

@@ -7,8 +7,9 @@ namespace VmCrypt.Core.Nbd;
 
 /// <summary>A running NBD server: any number of clients, each on threads of its own, all on the same devices.</summary>
 /// <remarks>
-/// Memory: a client's requests hold at most 64 MiB, and only as much as it really sent or asked to read. A client that
-/// sends nonsense, nothing, or reads no answers holds its own threads and nobody else's.
+/// Memory: the requests of all clients share one limit, and those of one client hold at most 64 MiB of it. A client that
+/// sends nonsense, nothing, or reads no answers holds its own threads and nobody else's; one that also holds memory which
+/// others wait for is dropped.
 /// </remarks>
 public sealed class NbdServer : IAsyncDisposable
 {
@@ -44,6 +45,9 @@ public sealed class NbdServer : IAsyncDisposable
     /// <summary>What was done since the start, for all clients together.</summary>
     public NbdStatistics Statistics => _context.Statistics;
 
+    /// <summary>Bytes that requests hold at this moment.</summary>
+    public long Memory => _context.Buffers.Lent;
+
     /// <summary>Null without rules.</summary>
     internal NbdRevocation? Revocation { get; }
 
@@ -57,21 +61,7 @@ public sealed class NbdServer : IAsyncDisposable
     public static async Task<NbdServer> StartAsync(
         NbdServerOptions options, IReadOnlyList<NbdExport> exports, CancellationToken cancellationToken)
     {
-        if (options.Listen.Count == 0)
-        {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs at least one address.");
-        }
-
-        if (options.Tls != NbdTlsMode.Off && options.Credentials is null)
-        {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs credentials for TLS.");
-        }
-
-        if (options.Authorization is not null && options is not { Tls: NbdTlsMode.Require, Credentials.IdentifiesClients: true })
-        {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, "An authorisation needs TLS that is required, and clients that prove who they are.");
-        }
-
+        Require(options);
         var table = new NbdExportTable([.. exports]);
         var listeners = new List<NbdListener>();
         try
@@ -122,6 +112,29 @@ public sealed class NbdServer : IAsyncDisposable
         await StopAsync(CancellationToken.None);
         _impatient.Dispose();
         _stopLooking.Dispose();
+    }
+
+    private static void Require(NbdServerOptions options)
+    {
+        if (options.Listen.Count == 0)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs at least one address.");
+        }
+
+        if (options.MaxConnections < 1 || options.MaxConnectionsPerAddress < 1 || options.MaxHandshakes < 1 || options.MemoryLimit < 2L * NbdLimits.MaxPayload)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"An NBD server needs limits of at least one client and {2 * NbdLimits.MaxPayload} bytes.");
+        }
+
+        if (options.Tls != NbdTlsMode.Off && options.Credentials is null)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs credentials for TLS.");
+        }
+
+        if (options.Authorization is not null && options is not { Tls: NbdTlsMode.Require, Credentials.IdentifiesClients: true })
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "An authorisation needs TLS that is required, and clients that prove who they are.");
+        }
     }
 
     // Judged by what is bound, not by what was written: a name may resolve to anything.

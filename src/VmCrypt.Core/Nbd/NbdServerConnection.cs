@@ -25,10 +25,14 @@ internal sealed class NbdServerConnection
         _id = id;
         _context = context;
         _peer = transport.Peer;
+        Host = transport.Host;
         Transport = transport;
     }
 
     public NbdTransport Transport { get; }
+
+    /// <summary>Where the client connects from, without its port; empty for a Unix socket.</summary>
+    public string Host { get; }
 
     public NbdBufferPool Buffers => _context.Buffers;
 
@@ -83,12 +87,19 @@ internal sealed class NbdServerConnection
         }
     }
 
+    /// <summary>Ends a connection that keeps memory from others and moves nothing.</summary>
+    public void EndStall()
+    {
+        Report(new ProtocolException(ErrorIds.NbdClientStalled, $"The client moved nothing for {_context.Options.StallTimeout.TotalSeconds:0.#} s while other requests waited for the memory that it holds."));
+        Transport.Break();
+    }
+
     /// <summary>Tells the owner of the server what went wrong; the client has its own answer.</summary>
     public void Report(Exception fault) => _context.Options.OnFault?.Invoke(Info, fault);
 
     private void Run()
     {
-        if (!TryNegotiate())
+        if (!TryNegotiate() || !_context.TryAdmit(this))
         {
             End();
             return;

@@ -1,20 +1,34 @@
 namespace VmCrypt.Core.Nbd;
 
-/// <summary>What the connections of one server share.</summary>
-/// <param name="impatient">Cancels what requests are doing.</param>
-internal sealed class NbdServerContext(NbdServerOptions options, NbdExportTable exports, CancellationToken impatient)
+/// <summary>What the connections of one server share, and who may be one.</summary>
+/// <remarks>
+/// Clients in their handshake are counted apart: otherwise those who connect and say nothing would take the places of those
+/// who work. Where they are too many, the oldest of the address that has most of them goes.
+/// </remarks>
+internal sealed class NbdServerContext
 {
     private readonly Dictionary<NbdServerConnection, int> _live = [];
+    private readonly List<NbdServerConnection> _greeting = [];
+    private readonly HashSet<NbdServerConnection> _admitted = [];
     private NbdStatistics _past;
     private int _lastId;
 
-    public NbdServerOptions Options { get; } = options;
+    /// <param name="impatient">Cancels what requests are doing.</param>
+    public NbdServerContext(NbdServerOptions options, NbdExportTable exports, CancellationToken impatient)
+    {
+        Options = options;
+        Exports = exports;
+        Impatient = impatient;
+        Buffers = new NbdBufferPool(options.MemoryLimit, options.StallTimeout, EndLongestStall);
+    }
 
-    public NbdExportTable Exports { get; } = exports;
+    public NbdServerOptions Options { get; }
 
-    public NbdBufferPool Buffers { get; } = new();
+    public NbdExportTable Exports { get; }
 
-    public CancellationToken Impatient { get; } = impatient;
+    public NbdBufferPool Buffers { get; }
+
+    public CancellationToken Impatient { get; }
 
     public NbdRunning Running { get; } = new();
 
@@ -41,20 +55,39 @@ internal sealed class NbdServerContext(NbdServerOptions options, NbdExportTable 
         }
     }
 
-    /// <summary>Registers a client, or turns it away (null) when there are as many as allowed.</summary>
+    /// <summary>Registers a client that is to be greeted, or turns it away (null) when there are as many as allowed.</summary>
     public NbdServerConnection? TryAdd(NbdTransport transport)
     {
+        NbdServerConnection connection;
+        NbdServerConnection? crowdedOut = null;
         lock (_live)
         {
-            if (_live.Count >= Options.MaxConnections)
+            if (!HasPlace(transport.Host))
             {
                 transport.Dispose();
                 return null;
             }
 
-            var connection = new NbdServerConnection(++_lastId, transport, this);
+            connection = new NbdServerConnection(++_lastId, transport, this);
             _live.Add(connection, _lastId);
-            return connection;
+            _greeting.Add(connection);
+            if (_greeting.Count > Options.MaxHandshakes)
+            {
+                crowdedOut = _greeting.GroupBy(greeted => greeted.Host, StringComparer.Ordinal).MaxBy(group => group.Count())!.First();
+                _greeting.Remove(crowdedOut);
+            }
+        }
+
+        crowdedOut?.Transport.Break();
+        return connection;
+    }
+
+    /// <summary>The handshake is over; false when the places were taken meanwhile.</summary>
+    public bool TryAdmit(NbdServerConnection connection)
+    {
+        lock (_live)
+        {
+            return _greeting.Remove(connection) && HasPlace(connection.Host) && _admitted.Add(connection);
         }
     }
 
@@ -62,10 +95,23 @@ internal sealed class NbdServerContext(NbdServerOptions options, NbdExportTable 
     {
         lock (_live)
         {
+            _greeting.Remove(connection);
+            _admitted.Remove(connection);
             if (_live.Remove(connection))
             {
                 _past += connection.Counters.Snapshot;
             }
         }
+    }
+
+    private bool HasPlace(string host) => _admitted.Count < Options.MaxConnections
+        && (host.Length == 0 || Options.MaxConnectionsPerAddress is not { } most || _admitted.Count(admitted => admitted.Host == host) < most);
+
+    /// <summary>Requests wait for memory: the client that has moved nothing for longest, and for long enough, gives its own back.</summary>
+    private void EndLongestStall()
+    {
+        long limit = Environment.TickCount64 - (long)Options.StallTimeout.TotalMilliseconds;
+        NbdServerConnection? longest = Live.Where(connection => connection.Transport.StalledSince <= limit).MinBy(connection => connection.Transport.StalledSince);
+        longest?.EndStall();
     }
 }

@@ -43,7 +43,7 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
 
         Memory<byte> missing = reader.Missing;
         bool direct = missing.Length >= WorthDirect;
-        int count = transport.Receive(direct ? missing : RoomForHeaders());
+        int count = transport.Receive(direct ? missing : RoomForHeaders(), holdsMemory: !missing.IsEmpty);
         if (direct)
         {
             _direct = reader.Received(count);

@@ -28,6 +28,18 @@ public sealed record NbdServerOptions
     /// <summary>Further clients are turned away until one leaves.</summary>
     public int MaxConnections { get; init; } = 64;
 
+    /// <summary>The same for the clients of one address (TCP); null for no limit of its own.</summary>
+    public int? MaxConnectionsPerAddress { get; init; }
+
+    /// <summary>Clients that have not chosen an export yet, beside those above; where there are more, the oldest of the address with most of them is dropped.</summary>
+    public int MaxHandshakes { get; init; } = 64;
+
+    /// <summary>Bytes that the requests of all clients together may hold, at least 64 MiB; further ones wait.</summary>
+    public long MemoryLimit { get; init; } = 512L * 1024 * 1024;
+
+    /// <summary>While requests wait for memory, a client that holds some and moves nothing for so long is dropped.</summary>
+    public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>A client that has not chosen an export by then is dropped.</summary>
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Block.Nbd.Tls;
@@ -13,9 +14,14 @@ namespace VmCrypt.Core.Nbd;
 /// </remarks>
 internal sealed class NbdTransport : IDisposable
 {
+    // What has to move within the patience of others for a client not to count as stalled.
+    private const int Slice = 1024 * 1024;
+
     private readonly Socket _socket;
     private readonly Lock _sending = new();
     private Stream? _secure;
+    private long _receivingSince;
+    private long _sendingSince;
     private volatile bool _broken;
 
     public NbdTransport(Socket socket)
@@ -25,6 +31,18 @@ internal sealed class NbdTransport : IDisposable
     }
 
     public string Peer => _socket.ProtocolType == ProtocolType.Tcp ? _socket.RemoteEndPoint?.ToString() ?? string.Empty : string.Empty;
+
+    /// <summary>The address of a TCP client; empty for a Unix socket.</summary>
+    public string Host => _socket.ProtocolType == ProtocolType.Tcp ? (_socket.RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? string.Empty : string.Empty;
+
+    /// <summary>Since when (in ticks of the environment) the client has kept memory waiting: for the rest of its data, or because it takes no answer; null when it does not.</summary>
+    public long? StalledSince => (Volatile.Read(ref _receivingSince), Volatile.Read(ref _sendingSince)) switch
+    {
+        (0, 0) => null,
+        (0, long since) => since,
+        (long since, 0) => since,
+        (long receiving, long sending) => Math.Min(receiving, sending),
+    };
 
     /// <summary>From here on everything goes through TLS.</summary>
     /// <returns>Who the client proved to be; null where that was not asked.</returns>
@@ -37,15 +55,21 @@ internal sealed class NbdTransport : IDisposable
     }
 
     /// <summary>At least one byte, or 0 when the connection is at its end.</summary>
-    public int Receive(Memory<byte> target)
+    /// <param name="holdsMemory">A buffer waits for these bytes.</param>
+    public int Receive(Memory<byte> target, bool holdsMemory = false)
     {
         try
         {
+            Volatile.Write(ref _receivingSince, holdsMemory ? Environment.TickCount64 : 0);
             return _broken ? 0 : _secure is { } secure ? secure.Read(target.Span) : _socket.Receive(target.Span);
         }
         catch (Exception fault) when (NbdChannel.IsBreak(fault))
         {
             return 0;
+        }
+        finally
+        {
+            Volatile.Write(ref _receivingSince, 0);
         }
     }
 
@@ -82,19 +106,21 @@ internal sealed class NbdTransport : IDisposable
 
     private void SendAll(ReadOnlySpan<byte> source)
     {
-        if (_secure is { } secure)
+        while (!source.IsEmpty && !_broken)
         {
-            if (!_broken && !source.IsEmpty)
+            Volatile.Write(ref _sendingSince, Environment.TickCount64);
+            ReadOnlySpan<byte> slice = source[..Math.Min(source.Length, Slice)];
+            if (_secure is { } secure)
             {
-                secure.Write(source);
+                secure.Write(slice);
+                source = source[slice.Length..];
             }
-
-            return;
+            else
+            {
+                source = source[_socket.Send(slice)..];
+            }
         }
 
-        for (int at = 0; at < source.Length && !_broken;)
-        {
-            at += _socket.Send(source[at..]);
-        }
+        Volatile.Write(ref _sendingSince, 0);
     }
 }
