@@ -77,11 +77,20 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     [ValidateRange(1, 3600)]
     public int HandshakeTimeout { get; set; } = 10;
 
+    // Those of systemd; whoever serves first takes them.
+    private IReadOnlyList<System.Net.Sockets.Socket> _activated = [];
+
     private protected bool HasTcp => Address is not null || Port is not null;
 
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>
-    private protected void RequireServing()
+    private protected void RequireServing(bool serves)
     {
+        _activated = serves ? ActivationSockets.Take() : [];
+        if (_activated.Count > 0 && (HasTcp || Socket is not null))
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "systemd has opened the sockets to serve on: leave out -Socket, -Address and -Port.");
+        }
+
         if (Tls is NbdTlsMode.On or NbdTlsMode.Require && TlsCredentials is null)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, $"-Tls {Tls} needs -TlsCredentials.");
@@ -103,15 +112,18 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     private protected NbdServerOptions ServerOptions(DiskLocation location)
     {
         NbdTlsMode mode = Tls ?? (TlsCredentials is null ? NbdTlsMode.Off : NbdTlsMode.Require);
-        NbdAddress address = ListenAt(location);
-        if (mode != NbdTlsMode.Require && Tls is not null && address is NbdAddress.Tcp tcp && !IsLoopback(tcp.Host))
+        IReadOnlyList<System.Net.Sockets.Socket> sockets = _activated;
+        IReadOnlyList<NbdAddress> addresses = sockets.Count > 0 ? [] : [ListenAt(location)];
+        _activated = [];
+        if (mode != NbdTlsMode.Require && Tls is not null && addresses.OfType<NbdAddress.Tcp>().FirstOrDefault(tcp => !IsLoopback(tcp.Host)) is { } tcp)
         {
             Shell.WriteWarning($"Whoever reaches {tcp.Host} reads the plain disk, and so does the network in between.");
         }
 
         return new NbdServerOptions
         {
-            Listen = [address],
+            Listen = addresses,
+            Sockets = sockets,
             Tls = mode,
             PlainForOthers = Tls is not null,
             MaxConnections = MaxConnections,

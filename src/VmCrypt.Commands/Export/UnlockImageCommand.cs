@@ -66,7 +66,7 @@ public sealed class UnlockImageCommand : ServingCmdlet
             throw new InvalidInputException(ErrorIds.InvalidParameter, "-AsStream is for scripts in PowerShell; use -OutFile, or an NBD export.");
         }
 
-        RequireServing();
+        RequireServing(serves: !AsStream && OutFile is null);
     }
 
     private protected override void ProcessImage(DiskLocation location)
@@ -87,6 +87,7 @@ public sealed class UnlockImageCommand : ServingCmdlet
     {
         if (_served.Count > 0)
         {
+            ServiceManager.Ready();
             Run(ServeUntilStoppedAsync);
         }
     }
@@ -99,6 +100,7 @@ public sealed class UnlockImageCommand : ServingCmdlet
 
     private async ValueTask ServeUntilStoppedAsync(CancellationToken stop)
     {
+        await using CancellationTokenRegistration stopping = stop.Register(ServiceManager.Stopping);
         await Task.WhenAll(_served.Select(served => ServeAsync(served.Export, served.Notice, stop)));
         await StopAsync();
     }

@@ -53,4 +53,7 @@ public static partial class ErrorIds
 
     /// <summary>No export of that image, or at that address, is served.</summary>
     public const string ExportMissing = nameof(ExportMissing);
+
+    /// <summary>What systemd is said to have opened for the process is no listening socket.</summary>
+    public const string SocketActivationInvalid = nameof(SocketActivationInvalid);
 }

@@ -33,6 +33,14 @@ internal sealed class NbdListener : IDisposable
         _ => throw new InvalidOperationException("The kinds of address are the two above."),
     };
 
+    /// <summary>A socket that listens already.</summary>
+    public static NbdListener Adopt(Socket socket) => new(socket, socket.LocalEndPoint switch
+    {
+        IPEndPoint end => new NbdAddress.Tcp(end.Address.ToString(), end.Port),
+        UnixDomainSocketEndPoint end => new NbdAddress.Unix(end.ToString() is ['@', .. string name] ? $"\0{name}" : end.ToString()),
+        _ => throw new InvalidInputException(ErrorIds.InvalidParameter, $"A socket of family {socket.AddressFamily} serves no NBD."),
+    });
+
     /// <summary>Hands each client to <paramref name="accepted"/> until the listener is disposed.</summary>
     public async Task AcceptAsync(Action<Socket> accepted)
     {

@@ -63,7 +63,7 @@ public sealed class NbdServer : IAsyncDisposable
     {
         Require(options);
         var table = new NbdExportTable([.. exports]);
-        var listeners = new List<NbdListener>();
+        List<NbdListener> listeners = [.. options.Sockets.Select(NbdListener.Adopt)];
         try
         {
             foreach (NbdAddress address in options.Listen)
@@ -116,7 +116,7 @@ public sealed class NbdServer : IAsyncDisposable
 
     private static void Require(NbdServerOptions options)
     {
-        if (options.Listen.Count == 0)
+        if (options.Listen.Count + options.Sockets.Count == 0)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "An NBD server needs at least one address.");
         }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Block.Nbd.Tls;
 using VmCrypt.Core.Nbd.Authorization;
@@ -7,8 +8,11 @@ namespace VmCrypt.Core.Nbd;
 /// <summary>Where and under which limits a server serves.</summary>
 public sealed record NbdServerOptions
 {
-    /// <summary>At least one. A TCP address that others can reach needs <see cref="Tls"/> required, or <see cref="PlainForOthers"/>.</summary>
+    /// <summary>At least one, or one of <see cref="Sockets"/>. A TCP address that others can reach needs <see cref="Tls"/> required, or <see cref="PlainForOthers"/>.</summary>
     public required IReadOnlyList<NbdAddress> Listen { get; init; }
+
+    /// <summary>Listening sockets that somebody else opened (systemd); the server takes them. The same rules hold for them.</summary>
+    public IReadOnlyList<Socket> Sockets { get; init; } = [];
 
     /// <summary>Anything but <see cref="NbdTlsMode.Off"/> needs <see cref="Credentials"/>.</summary>
     public NbdTlsMode Tls { get; init; }

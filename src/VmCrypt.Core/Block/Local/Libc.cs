@@ -118,7 +118,13 @@ internal static partial class Libc
     {
         Get = 3,
         Set = 4,
+
+        /// <summary>Of the descriptor itself, not of the open file.</summary>
+        SetDescriptor = 2,
     }
+
+    /// <summary>FD_CLOEXEC.</summary>
+    public const nint CloseOnExecFlag = 1;
 
     /// <summary>O_DIRECT, which is another bit on ARM than elsewhere.</summary>
     public static nint Direct => RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
