@@ -91,7 +91,8 @@ internal sealed class KeyStoreTarget : IFuzzTarget
 
     private static void Frames(byte[] file, long at, long end)
     {
-        while (at >= 0 && at < Math.Min(end, file.Length) - KeyStoreFrame.HeadSize - KeyStoreFrame.TrailSize)
+        long last = Math.Clamp(end, 0, file.Length) - KeyStoreFrame.HeadSize - KeyStoreFrame.TrailSize;
+        while (at >= 0 && at < last)
         {
             uint payload = BinaryPrimitives.ReadUInt32BigEndian(file.AsSpan((int)at + 4));
             long covered = KeyStoreFrame.HeadSize + payload;
