@@ -5,7 +5,7 @@ internal static class Bench
 {
     public static int Run()
     {
-        Peers.Install();
+        Peers.InstallAll();
         return Tool.Run(Timeout.InfiniteTimeSpan, "dotnet", "run", "--configuration", "Release", "--project", Layout.In("tests", "bench"));
     }
 }

@@ -13,7 +13,10 @@ internal static class Peers
         "clevis", "clevis-luks", "clevis-tpm2", "jose", "tang-common", "tpm2-tools", "swtpm", "libtss2-tcti-swtpm0",
     ];
 
-    public static void Install()
+    public static void InstallAll() => Install(s_packages);
+
+    /// <summary>Installs those that are missing, where that is possible.</summary>
+    public static void Install(string[] packages)
     {
         if (Tool.Find("apt-get") is null || Tool.Find("dpkg-query") is null)
         {
@@ -21,7 +24,7 @@ internal static class Peers
             return;
         }
 
-        string[] missing = [.. s_packages.Where(package => !IsInstalled(package))];
+        string[] missing = [.. packages.Where(package => !IsInstalled(package))];
         if (missing.Length == 0)
         {
             return;
@@ -36,17 +39,17 @@ internal static class Peers
 
         Environment.SetEnvironmentVariable("DEBIAN_FRONTEND", "noninteractive");
         _ = Apt("update");
-        if (!Install(missing))
+        if (!TryInstall(missing))
         {
             // One package that this distribution lacks must not cost us all the others.
             foreach (string package in missing)
             {
-                _ = Install(package);
+                _ = TryInstall(package);
             }
         }
     }
 
-    private static bool Install(params string[] packages) => Apt(["install", "--yes", "--no-install-recommends", .. packages]);
+    private static bool TryInstall(params string[] packages) => Apt(["install", "--yes", "--no-install-recommends", .. packages]);
 
     private static bool IsInstalled(string package) =>
         Tool.Capture(s_limit, "dpkg-query", "--show", "--showformat=${Status}", package).Output == "install ok installed";

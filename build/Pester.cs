@@ -15,18 +15,19 @@ internal static class Pester
 
     private const int PesterMissing = 2;
 
-    public static Outcome Run(string results)
+    /// <param name="suite">The folder of tests.</param>
+    public static Outcome Run(string results, string suite)
     {
-        Console.WriteLine("== Pester");
+        Console.WriteLine($"== Pester, {suite}");
         if (FindPowerShell() is not { } powerShell)
         {
             return new Outcome(0, 0, 1, ["SKIPPED no PowerShell 7.6 with Pester; the Pester suite did not run"]);
         }
 
-        string report = Path.Combine(results, "pester.json");
+        string report = Path.Combine(results, $"{suite}.json");
         File.Delete(report);
         int exitCode = Tool.Run(s_limit, powerShell[0],
-            [.. powerShell[1..], "-NoProfile", "-NonInteractive", "-File", Layout.In("tests", "pester", "Run.ps1"), "-Report", report]);
+            [.. powerShell[1..], "-NoProfile", "-NonInteractive", "-File", Layout.In("tests", "pester", "Run.ps1"), "-Path", Layout.In("tests", suite), "-Report", report]);
         if (!File.Exists(report))
         {
             return Outcome.Broken($"Pester ended with {exitCode} and no report");

@@ -5,6 +5,7 @@ var tasks = new Dictionary<string, Func<int>>(StringComparer.OrdinalIgnoreCase)
     ["Build"] = ProductBuild.Run,
     ["Demo"] = Demo.Run,
     ["Test"] = TestRun.Run,
+    ["Test-Ceph"] = CephTest.Run,
     ["Bench"] = Bench.Run,
     ["Package"] = Package.Run,
 };

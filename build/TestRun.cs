@@ -9,7 +9,7 @@ internal static class TestRun
 
     public static int Run()
     {
-        Peers.Install();
+        Peers.InstallAll();
         ProductBuild.Run();
         Tool.MustRun("dotnet", "build", Layout.In("VmCrypt.slnx"), "--configuration", "Release", "--verbosity", "quiet", "-nologo");
 
@@ -20,7 +20,7 @@ internal static class TestRun
             outcome += RunProject(Path.GetFileName(project), results);
         }
 
-        outcome += Pester.Run(results);
+        outcome += Pester.Run(results, "pester");
         Console.WriteLine(outcome);
         return outcome is { Failed: 0, Passed: > 0 } ? 0 : 1;
     }
