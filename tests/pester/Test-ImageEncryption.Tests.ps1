@@ -63,4 +63,35 @@ Describe 'Test-ImageEncryption' {
         $null = Test-ImageEncryption $path -Report $TestDrive
         "$TestDrive/disk.qcow2.html" | Should -Exist
     }
+
+    It 'takes inventory of folders' {
+        $folder = New-Item "$TestDrive/pool/a/b" -ItemType Directory
+        Copy-Item $path "$folder/one.qcow2"
+        Set-Content "$TestDrive/pool/plain.img" ('x' * 1MB) -NoNewline
+        Set-Content "$TestDrive/pool/broken.qcow2" 'QFI' -NoNewline
+        Set-Content "$TestDrive/pool/readme.txt" 'no disk'
+
+        $records = Test-ImageEncryption "$TestDrive/pool" -Recurse -Passphrase $second
+        $records | ForEach-Object { "$(Split-Path $_.Path -Leaf) $($_.Verdict)" } | Sort-Object |
+            Should -Be 'broken.qcow2 Unproven', 'one.qcow2 Encrypted', 'plain.img Plain'
+        ($records | Where-Object Verdict -eq Encrypted).NotChecked[-1] | Should -Match 'passphrase'
+
+        $images = Get-EncryptedImage "$TestDrive/pool" -Recurse
+        $images.Standing | Group-Object -NoElement | ForEach-Object { "$($_.Count) $($_.Name)" } | Should -Be '1 Weak', '2 Plain'
+    }
+
+    It 'makes records of what cannot be read' {
+        $bad = New-Item "$TestDrive/bad" -ItemType Directory
+        Copy-Item $path "$bad/cut.qcow2"
+        $file = [System.IO.File]::OpenWrite("$bad/cut.qcow2")
+        $file.SetLength(40)
+        $file.Dispose()
+
+        $record = Test-ImageEncryption $bad -Recurse
+        $record.Verdict | Should -Be 'Unreadable'
+        $record.ErrorId | Should -Not -BeNullOrEmpty
+        $image = Get-EncryptedImage $bad -Recurse
+        $image.Standing | Should -Be 'Unknown'
+        $image.Unusable.ErrorId | Should -Be $record.ErrorId
+    }
 }

@@ -99,7 +99,7 @@ public abstract class UnlockingCmdlet : SecretCmdlet
     /// <param name="slot">The only slot to try.</param>
     private protected DiskKeys? GivenKeysFor(DiskLocation location, Hashtable? layers, int? slot)
     {
-        DiskKeys? keys = ByToken ? KeysFor(location, slot) : GivenKeys(slot) ?? (layers is null ? null : new DiskKeys { Slot = slot });
+        DiskKeys? keys = ByToken || ByStore ? KeysFor(location, slot) : GivenKeys(slot) ?? (layers is null ? null : new DiskKeys { Slot = slot });
         if (keys is not null)
         {
             AddLayers(keys, layers);

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
@@ -16,9 +17,22 @@ public sealed class GetEncryptedImageCommand : ImageCmdlet
     [ValidateNotNullOrEmpty]
     public string[] AllowedFolder { get; set; } = [];
 
+    /// <summary>Folders stand for the disks below them; what cannot be read is described as such.</summary>
+    [Parameter]
+    public SwitchParameter Recurse { get; set; }
+
+    private protected override IReadOnlyList<string> Resolve(string path) => DiskFolders.Expand(base.Resolve(path), Recurse);
+
     private protected override void ProcessImage(DiskLocation location)
     {
-        DiskOpenOptions options = OpenOptions with { References = References.With(AllowedFolder, Shell) };
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, options, token)));
+        DiskOpenOptions options = DiskFolders.Opening(OpenOptions with { References = References.With(AllowedFolder, Shell) }, location, Recurse);
+        try
+        {
+            Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, options, token)));
+        }
+        catch (VmCryptException reason) when (Recurse)
+        {
+            Shell.WriteObject(ImageInspector.Unreadable(location.Text, reason));
+        }
     }
 }

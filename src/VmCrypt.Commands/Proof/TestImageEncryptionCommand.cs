@@ -45,18 +45,50 @@ public sealed class TestImageEncryptionCommand : UnlockingCmdlet
     [ValidateNotNullOrEmpty]
     public string[] AllowedFolder { get; set; } = [];
 
+    /// <summary>Folders stand for the disks below them; what cannot be tested gets a record that says why.</summary>
+    [Parameter]
+    public SwitchParameter Recurse { get; set; }
+
+    private protected override IReadOnlyList<string> Resolve(string path) => DiskFolders.Expand(base.Resolve(path), Recurse);
+
     private protected override void ProcessImage(DiskLocation location)
     {
         string? report = ReportFor(location);
-        DiskOpenOptions opening = OpenOptions with { References = References.With(AllowedFolder, Shell) };
-        using DiskKeys? keys = GivenKeysFor(location, LayerPassphrase, Slot);
-        var options = new ProofOptions { Full = Full, Seed = Seed };
-        ImageProof proof = Run((progress, token) => EncryptionProof.RunAsync(location, opening, keys, options, progress, token));
+        ImageProof proof = Recurse ? ProveAnyway(location) : Prove(location);
         Shell.WriteAnswer(proof, proof.IsEncrypted);
         if (report is not null)
         {
             Run(token => proof.WriteReportAsync(report, Force, token));
             Shell.WriteVerbose($"{location}: report in {report}");
+        }
+    }
+
+    private ImageProof Prove(DiskLocation location, bool withKey = true)
+    {
+        DiskOpenOptions opening = DiskFolders.Opening(OpenOptions with { References = References.With(AllowedFolder, Shell) }, location, Recurse);
+        using DiskKeys? keys = withKey ? GivenKeysFor(location, LayerPassphrase, Slot) : null;
+        var options = new ProofOptions { Full = Full, Seed = Seed };
+        return Run((progress, token) => EncryptionProof.RunAsync(location, opening, keys, options, progress, token));
+    }
+
+    // Of many disks a key opens some; of the others it is known what shows without.
+    private ImageProof ProveAnyway(DiskLocation location)
+    {
+        try
+        {
+            try
+            {
+                return Prove(location);
+            }
+            catch (VmCryptException refused) when (refused is WrongKeyException or MissingException or InvalidInputException)
+            {
+                ImageProof proof = Prove(location, withKey: false);
+                return proof with { NotChecked = [.. proof.NotChecked, $"What a key would show: {refused.Message}"] };
+            }
+        }
+        catch (VmCryptException reason)
+        {
+            return EncryptionProof.Unreadable(location.Text, reason);
         }
     }
 
@@ -69,7 +101,12 @@ public sealed class TestImageEncryptionCommand : UnlockingCmdlet
         }
 
         string path = Shell.ResolveNewPath(Report);
-        path = Directory.Exists(path) ? System.IO.Path.Combine(path, System.IO.Path.GetFileName(location.Text) + ".html") : path;
+        path = Directory.Exists(path) ? System.IO.Path.Combine(path, NameOf(location) + ".html") : path;
         return Force || !File.Exists(path) ? path : throw new RefusedException(ErrorIds.FileExists, $"There is a file '{path}' already; -Force replaces it.");
     }
+
+    // Below a folder names repeat, as those of volumes in oVirt's storage do.
+    private string NameOf(DiskLocation location) => Recurse
+        ? string.Join('_', location.Text.Split(System.IO.Path.GetInvalidFileNameChars(), StringSplitOptions.RemoveEmptyEntries))
+        : System.IO.Path.GetFileName(location.Text);
 }

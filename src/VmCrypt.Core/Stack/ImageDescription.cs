@@ -6,6 +6,24 @@ using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Stack;
 
+/// <summary>Where a disk stands, for an inventory.</summary>
+public enum ImageStanding
+{
+    /// <summary>Encrypted as its header says, and nothing is known against it.</summary>
+    Encrypted,
+
+    /// <summary>Encrypted, with something in <see cref="ImageDescription.Weaknesses"/>.</summary>
+    Weak,
+
+    /// <summary>Under the AES of qcow.</summary>
+    Legacy,
+
+    Plain,
+
+    /// <summary>Nobody can say: <see cref="ImageDescription.Unusable"/> tells why.</summary>
+    Unknown,
+}
+
 /// <summary>All that can be said of an image without its key.</summary>
 /// <remarks>Lists are arrays, because those are what PowerShell can index.</remarks>
 public sealed record ImageDescription
@@ -54,6 +72,14 @@ public sealed record ImageDescription
 
     /// <summary>Why the image cannot be opened in spite of being recognised; null when it can.</summary>
     public VmCryptException? Unusable { get; init; }
+
+    /// <summary>Where the disk stands by what its headers say; whether its bytes agree is another question.</summary>
+    public ImageStanding Standing => Encryption switch
+    {
+        EncryptionPlacement.None => Unusable is null ? ImageStanding.Plain : ImageStanding.Unknown,
+        EncryptionPlacement.LegacyAes => ImageStanding.Legacy,
+        _ => Weaknesses.Length > 0 ? ImageStanding.Weak : ImageStanding.Encrypted,
+    };
 
     /// <summary>The cipher as dm-crypt writes it; null for plain images.</summary>
     public string? Cipher => Luks?.Cipher ?? (Encryption == EncryptionPlacement.LegacyAes ? "aes-cbc-plain64" : null);

@@ -47,6 +47,17 @@ public static class ImageInspector
             : await DescribeAsync(location, probe with { Format = ImageFormat.Raw }, cancellationToken);
     }
 
+    /// <summary>The record of a file that could not even be recognised, for an inventory that goes on.</summary>
+    public static ImageDescription Unreadable(string path, VmCryptException reason) => new()
+    {
+        Path = path,
+        Format = ImageFormat.Raw,
+        VirtualSize = 0,
+        AllocatedSize = 0,
+        Encryption = EncryptionPlacement.None,
+        Unusable = reason,
+    };
+
     private static async ValueTask<ImageDescription> OpenAndDescribeAsync(
         DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
     {
