@@ -1,0 +1,141 @@
+using VmCrypt.Core.Block;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images;
+using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Images.Vhd;
+using VmCrypt.Core.Images.Vhdx;
+using VmCrypt.Core.Stack;
+using VmCrypt.Core.Tests.Proof;
+
+namespace VmCrypt.Core.Tests.Images;
+
+/// <summary>Maps of files cover every byte once, whatever tables say.</summary>
+public sealed class HostMapTests
+{
+    private const int Size = 3 << 20;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(ImageFormat.Qcow2)]
+    [InlineData(ImageFormat.Vhdx)]
+    [InlineData(ImageFormat.Vhd)]
+    public async Task Every_guest_byte_is_where_the_map_says(ImageFormat format)
+    {
+        byte[] content = Ciphertext.Of(Size, seed: 3);
+        byte[] file = await MakeAsync(format, content);
+
+        HostMap map = await MapAsync(format, file);
+
+        Assert.Empty(map.Defects);
+        HostArea[] areas = Whole(map, file.Length);
+        Assert.Equal(Size, areas.Where(area => area.Use == HostUse.Data).Sum(area => area.Length));
+        foreach (HostArea area in areas.Where(area => area.Use == HostUse.Data))
+        {
+            Assert.Equal(content.AsSpan((int)area.Guest, (int)area.Length), file.AsSpan((int)area.Offset, (int)area.Length));
+        }
+    }
+
+    [Theory]
+    [InlineData(ImageFormat.Qcow2, 1)]
+    [InlineData(ImageFormat.Vhdx, 2)]
+    [InlineData(ImageFormat.Vhd, 3)]
+    public async Task A_damaged_file_is_covered_all_the_same_or_refused(ImageFormat format, int seed)
+    {
+        byte[] sound = await MakeAsync(format, Ciphertext.Of(Size, seed: 3));
+        HostArea[] tables = [.. Whole(await MapAsync(format, sound), sound.Length).Where(area => area.Use == HostUse.Metadata)];
+        var random = new Random(seed);
+        int covered = 0;
+        for (int round = 0; round < 300; round++)
+        {
+            byte[] file = [.. sound];
+            HostArea table = tables[random.Next(tables.Length)];
+            long used = Math.Min(table.Length, 4096);
+            file[table.Offset + random.NextInt64(used)] ^= (byte)random.Next(1, 256);
+            try
+            {
+                Whole(await MapAsync(format, file), file.Length);
+                covered++;
+            }
+            catch (VmCryptException)
+            {
+                // Refused by a rule of the format.
+            }
+        }
+
+        Assert.InRange(covered, 1, 300);
+    }
+
+    [Fact]
+    public async Task A_cluster_that_is_table_and_data_at_once_counts_as_data()
+    {
+        byte[] file = await MakeAsync(ImageFormat.Qcow2, Ciphertext.Of(Size, seed: 3));
+        HostArea[] areas = Whole(await MapAsync(ImageFormat.Qcow2, file), file.Length);
+        long data = areas.First(area => area.Use == HostUse.Data).Offset;
+        long refcounts = (long)BigEndian(file, 48);
+        // The table of refcounts claims the guest's first cluster as one of its blocks.
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan((int)refcounts + 8), (ulong)data);
+
+        HostArea[] claimed = Whole(await MapAsync(ImageFormat.Qcow2, file), file.Length);
+
+        Assert.Equal(HostUse.Data, claimed.Last(area => area.Offset <= data).Use);
+    }
+
+    [Theory]
+    [InlineData("0-10 5-10 30-10", 50, "0-10 10-5 15-15 30-10 40-10")]
+    [InlineData("10-10", 15, "0-10 10-5")]
+    [InlineData("20-10 20-10 20-5", 30, "0-20 20-10")]
+    [InlineData("100-10", 50, "0-50")]
+    [InlineData("", 7, "0-7")]
+    public void Gaps_are_filled_and_overlaps_cut(string areas, int length, string expected)
+    {
+        IEnumerable<HostArea> given = areas.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(area => area.Split('-'))
+            .Select(parts => new HostArea(long.Parse(parts[0]), long.Parse(parts[1]), HostUse.Data));
+
+        Assert.Equal(expected, string.Join(' ', HostAreas.Complete(given, length).Select(area => $"{area.Offset}-{area.Length}")));
+    }
+
+    private static HostArea[] Whole(HostMap map, long length)
+    {
+        HostArea[] areas = [.. map.Areas];
+        long at = 0;
+        foreach (HostArea area in areas)
+        {
+            Assert.Equal(at, area.Offset);
+            Assert.True(area.Length > 0);
+            at = area.End;
+        }
+
+        Assert.Equal(length, at);
+        return areas;
+    }
+
+    private static async Task<HostMap> MapAsync(ImageFormat format, byte[] file)
+    {
+        await using IBlockDevice image = await OpenAsync(format, new MemoryDevice(file, writable: false), writable: false);
+        HostMap map = await ((IHostMapped)image).MapHostAsync(Token);
+        return map with { Areas = [.. map.Areas] };
+    }
+
+    private static async Task<byte[]> MakeAsync(ImageFormat format, byte[] content)
+    {
+        var file = new MemoryDevice(0);
+        var plan = new NewDisk { Size = content.Length, Format = format, VirtualDisk = format == ImageFormat.Qcow2 ? null : new VirtualDiskOptions { BlockSize = 1 << 20 } };
+        await DiskBuilder.BuildAsync(file, null, plan, null, Token);
+        await using (IBlockDevice image = await OpenAsync(format, file, writable: true))
+        {
+            await image.WriteAsync(0, content, Token);
+        }
+
+        return file.ToArray();
+    }
+
+    private static async Task<IBlockDevice> OpenAsync(ImageFormat format, IBlockDevice file, bool writable) => format switch
+    {
+        ImageFormat.Qcow2 => await Qcow2Image.OpenAsync(file, new Qcow2OpenOptions { Writable = writable }, Token),
+        ImageFormat.Vhdx => await VhdxImage.OpenAsync(file, new VhdxOpenOptions { Writable = writable }, Token),
+        _ => await VhdImage.OpenAsync(file, new VhdOpenOptions { Writable = writable }, Token),
+    };
+
+    private static ulong BigEndian(byte[] file, int offset) => System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan(offset));
+}
