@@ -92,4 +92,60 @@ Describe 'The tutorial of encrypted disks under libvirt' -Skip:(-not $libvirt) {
         $null = Wait-Console $name 'HEAD hello guest'
         $null = Invoke-Virsh destroy $name
     }
+
+    It '1.4 changes the passphrase while the VM runs and reads, and it starts with the new one' {
+        $name = New-TestDomain (New-LibvirtDiskXml $path -Target vda -SecretUuid $uuid) @'
+            while true; do echo 3 > /proc/sys/vm/drop_caches; echo READ $(head -c 11 /dev/vda) $((n=n+1)); done
+'@
+        $null = Invoke-Virsh start $name
+        $null = Wait-Console $name 'READ hello guest 1\b'
+        $slot = Get-VmDisk $name | Set-KeySlot -Passphrase $second -NewPassphrase $first -IterTime 10 -WarningAction SilentlyContinue
+        $seen = [int]([regex]::Matches((Get-Content -Raw $TestDrive/$name.log), 'READ hello guest (\d+)') | Select-Object -Last 1).Groups[1].Value
+        $log = Wait-Console $name "READ hello guest $($seen + 2)\b"
+        [regex]::Matches($log, 'READ [^\r\n]*\r').Where{ $_.Value -notmatch '^READ hello guest \d+\r$' } | Should -BeNullOrEmpty
+
+        (Get-KeySlot $path).Slot | Should -Be $slot.Slot
+        Test-KeySlot $path -Passphrase $second | Should -BeFalse
+        (Register-LibvirtSecret $path -Passphrase $first -Force).Uuid | Should -Be $uuid
+        $null = Invoke-Virsh destroy $name
+        $null = Invoke-Virsh start $name
+        $null = Invoke-Virsh destroy $name
+    }
+
+    It '1.5 takes a disk of cryptsetup''s, aes-cbc-plain' {
+        $bare = Join-Path $folder bare.img
+        $null = qemu-img create -q -f raw $bare 8M
+        sh -c "printf first | cryptsetup luksFormat -q --type luks1 --cipher aes-cbc-plain --key-size 256 --pbkdf-force-iterations 1000 '$bare' -"
+        $image = Get-EncryptedImage $bare
+        $image.Cipher | Should -BeExactly 'aes-cbc-plain'
+        $stream = Unlock-Image $bare -Passphrase $first -AsStream
+        $stream.Write([System.Text.Encoding]::ASCII.GetBytes('hello guest'), 0, 11)
+        $stream.Dispose()
+    }
+
+    It '1.6 stacks a plain and an encrypted overlay on a backing file' {
+        $base = Join-Path $folder base.qcow2
+        $plain = Join-Path $folder plain.qcow2
+        $encrypted = Join-Path $folder encrypted.qcow2
+        $null = qemu-img create -q -f qcow2 $base 4M
+        qemu-io -f qcow2 -c 'write -P 0x62 0 64k' $base > $null
+        qemu-img create -q -f qcow2 -b $base -F qcow2 $plain
+        $null = New-EncryptedImage $encrypted -BackingFile $base -BackingFormat Qcow2 -Passphrase $first @cheap
+        $images = Get-EncryptedImage $plain, $encrypted
+        $images.IsEncrypted | Should -Be $false, $true
+        $images.Backing.Path | Should -Be $base, $base
+    }
+
+    It '1.5 and 1.6 start a VM that reads them all' {
+        $bare, $encrypted = 'bare.img', 'encrypted.qcow2' | ForEach-Object { Join-Path $folder $_ }
+        $bare, $encrypted | ForEach-Object { $null = Register-LibvirtSecret $_ -Passphrase $first }
+        $disks = (New-LibvirtDiskXml $bare -Target vda), (New-LibvirtDiskXml (Join-Path $folder plain.qcow2) -Target vdb), (New-LibvirtDiskXml $encrypted -Target vdc)
+        $name = New-TestDomain $disks 'for disk in vda vdb vdc; do echo $disk: $(head -c 11 /dev/$disk); done; echo END; while true; do sleep 9; done'
+        $null = Invoke-Virsh start $name
+        $log = Wait-Console $name 'END'
+        $log | Should -Match 'vda: hello guest'
+        $log | Should -Match 'vdb: bbbbbbbbbbb'
+        $log | Should -Match 'vdc: bbbbbbbbbbb'
+        $null = Invoke-Virsh destroy $name
+    }
 }
