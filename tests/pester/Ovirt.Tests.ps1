@@ -91,6 +91,8 @@ EOF
 
         $env:VMCRYPT_CONFIG = Join-Path $TestDrive config
         try {
+            $null = Get-OvirtImage $root -ImageUuid $secretImage | Unprotect-Image -Passphrase $first -Force
+            (Get-OvirtImage $root -ImageUuid $secretImage).Encryption | Should -Be None
             $wiped = Get-OvirtImage $root -ImageUuid $plainImage | Invoke-SecureWipe -Standard Zero -Force -ErrorAction Stop
             $wiped.Path | Should -BeLike "*$plain"
             [System.IO.File]::WriteAllBytes("$TestDrive/zeros", [byte[]]::new((Get-Item $wiped.Path).Length))

@@ -27,17 +27,15 @@ internal sealed class LuksNode
     public static async ValueTask<LuksNode> FindAsync(IQemuMonitor monitor, string path, string? nodeName, CancellationToken cancellationToken)
     {
         JsonElement nodes = await monitor.ExecuteAsync("query-named-block-nodes", new JsonObject { ["flat"] = true }, cancellationToken);
-        JsonElement[] found = [.. nodes.EnumerateArray().Where(IsLuks).Where(node => nodeName is null
-            ? !node.GetProperty("ro").GetBoolean() && FileOf(node) is { } file && IsSameFile(file, path)
-            : NameOf(node) == nodeName)];
+        (string Name, string Driver)[] found = Matching(nodes, path, nodeName);
         return found switch
         {
-            [var only] => new LuksNode(monitor, NameOf(only), only.GetProperty("drv").GetString()!),
+            [var (name, driver)] => new LuksNode(monitor, name, driver),
             [] => throw new MissingException(ErrorIds.QemuNodeMissing, nodeName is null
                 ? $"QEMU has no LUKS disk open for writing whose file is {path}; where it knows the file by another name, name the node with -NodeName."
                 : $"QEMU has no node '{nodeName}' that is a LUKS disk, or a qcow2 image with LUKS inside."),
             _ => throw new InvalidInputException(ErrorIds.QemuNodeAmbiguous,
-                $"QEMU has {path} open in the nodes {string.Join(", ", found.Select(NameOf))}; name one with -NodeName."),
+                $"QEMU has {path} open in the nodes {string.Join(", ", found.Select(node => node.Name))}; name one with -NodeName."),
         };
     }
 
@@ -80,6 +78,20 @@ internal sealed class LuksNode
         }
 
         return QemuJob.RunAsync(_monitor, "x-blockdev-amend", QemuOptions.Of(("node-name", Name), ("options", options)));
+    }
+
+    private static (string Name, string Driver)[] Matching(JsonElement nodes, string path, string? nodeName)
+    {
+        try
+        {
+            return [.. nodes.EnumerateArray().Where(IsLuks).Where(node => nodeName is null
+                ? !node.GetProperty("ro").GetBoolean() && FileOf(node) is { } file && IsSameFile(file, path)
+                : NameOf(node) == nodeName).Select(node => (NameOf(node), node.GetProperty("drv").GetString()!))];
+        }
+        catch (Exception fault) when (fault is KeyNotFoundException or InvalidOperationException)
+        {
+            throw new ProtocolException(ErrorIds.QmpInvalid, $"QEMU's list of block nodes is none: {fault.Message}", fault);
+        }
     }
 
     private static string NameOf(JsonElement node) => node.GetProperty("node-name").GetString()!;

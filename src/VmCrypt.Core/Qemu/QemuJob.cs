@@ -41,23 +41,27 @@ internal static class QemuJob
         var complete = (JsonObject)arguments.DeepClone();
         complete["job-id"] = id;
         await monitor.ExecuteAsync(command, complete, CancellationToken.None);
-        JsonElement job;
-        while ((job = await FindAsync(monitor, id)).GetProperty("status").GetString() != "concluded")
+        (string Status, string? Error) job;
+        while ((job = Find(await monitor.ExecuteAsync("query-jobs", null, CancellationToken.None), id)).Status != "concluded")
         {
             await Task.Delay(s_interval, CancellationToken.None);
         }
 
         await monitor.ExecuteAsync("job-dismiss", new JsonObject { ["id"] = id }, CancellationToken.None);
-        return job.TryGetProperty("error", out JsonElement error) ? error.GetString() : null;
+        return job.Error;
     }
 
     // A job stays until it is dismissed, and nobody but us knows its id.
-    private static async ValueTask<JsonElement> FindAsync(IQemuMonitor monitor, string id)
+    private static (string Status, string? Error) Find(JsonElement jobs, string id)
     {
-        JsonElement jobs = await monitor.ExecuteAsync("query-jobs", null, CancellationToken.None);
-        JsonElement job = jobs.EnumerateArray().FirstOrDefault(job => job.GetProperty("id").GetString() == id);
-        return job.ValueKind == JsonValueKind.Object
-            ? job
-            : throw new ProtocolException(ErrorIds.QmpInvalid, $"QEMU has forgotten the job {id} before it was dismissed.");
+        try
+        {
+            JsonElement job = jobs.EnumerateArray().First(job => job.GetProperty("id").GetString() == id);
+            return (job.GetProperty("status").GetString()!, job.TryGetProperty("error", out JsonElement error) ? error.GetString() : null);
+        }
+        catch (Exception fault) when (fault is KeyNotFoundException or InvalidOperationException)
+        {
+            throw new ProtocolException(ErrorIds.QmpInvalid, $"QEMU's list of jobs does not hold the one that was begun: {fault.Message}", fault);
+        }
     }
 }
