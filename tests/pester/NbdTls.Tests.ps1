@@ -89,6 +89,19 @@ Describe 'Unlock-Image with TLS' -Skip:(-not (Get-Command openssl -ErrorAction I
         (Get-EncryptedImage $path).InUse | Should -BeFalse
     }
 
+    It 'knows clients by a key that they share' {
+        Set-Content $TestDrive/keys.psk "alice:$('1f' * 32)"
+        Set-Content $TestDrive/wrong.psk "alice:$('2f' * 32)"
+        $export = Unlock-Image $path -Passphrase $first -Port 0 -TlsPskFile $TestDrive/keys.psk -AuthorizationIdentity alice
+        try {
+            $uri = $export.Uri -replace '^nbds://', 'nbds://alice@'
+            (Get-EncryptedImage "${uri}?tls-psk-file=$TestDrive/keys.psk" -Format Raw).VirtualSize | Should -Be 4MB
+            { Get-EncryptedImage "${uri}?tls-psk-file=$TestDrive/wrong.psk" -Format Raw -ErrorAction Stop } | Should -Throw -ErrorId 'TlsHandshakeFailed,*'
+        } finally { $export | Lock-Image }
+        { Unlock-Image $path -Passphrase $first -Port 0 -TlsPskFile $TestDrive/keys.psk -TlsCredentials $server -ErrorAction Stop } |
+            Should -Throw -ErrorId 'InvalidParameter,*.UnlockImageCommand'
+    }
+
     It 'wants credentials that hold together' {
         { Unlock-Image $path -Passphrase $first -Tls Require -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*.UnlockImageCommand'
         { Unlock-Image $path -Passphrase $first -TlsCredentials $client -ErrorAction Stop } | Should -Throw -ErrorId 'TlsCredentialsInvalid,*.UnlockImageCommand'

@@ -44,6 +44,11 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     [ValidateNotNullOrEmpty]
     public string? TlsCredentials { get; set; }
 
+    /// <summary>Keys that clients share with the server, instead of certificates.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? TlsPskFile { get; set; }
+
     /// <summary>Clients need no certificate.</summary>
     [Parameter]
     public SwitchParameter NoVerifyPeer { get; set; }
@@ -91,9 +96,15 @@ public abstract class ServingCmdlet : UnlockingCmdlet
             throw new InvalidInputException(ErrorIds.InvalidParameter, "systemd has opened the sockets to serve on: leave out -Socket, -Address and -Port.");
         }
 
-        if (Tls is NbdTlsMode.On or NbdTlsMode.Require && TlsCredentials is null)
+        bool hasCredentials = TlsCredentials is not null || TlsPskFile is not null;
+        if (TlsCredentials is not null && TlsPskFile is not null)
         {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, $"-Tls {Tls} needs -TlsCredentials.");
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "Choose one of -TlsCredentials and -TlsPskFile.");
+        }
+
+        if (Tls is NbdTlsMode.On or NbdTlsMode.Require && !hasCredentials)
+        {
+            throw new InvalidInputException(ErrorIds.InvalidParameter, $"-Tls {Tls} needs -TlsCredentials or -TlsPskFile.");
         }
 
         object?[] authorizations = [AuthorizationIdentity, AuthorizationList, AuthorizationPamService];
@@ -111,7 +122,7 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     /// <summary>The credentials in there are the caller's to dispose.</summary>
     private protected NbdServerOptions ServerOptions(DiskLocation location)
     {
-        NbdTlsMode mode = Tls ?? (TlsCredentials is null ? NbdTlsMode.Off : NbdTlsMode.Require);
+        NbdTlsMode mode = Tls ?? (TlsCredentials is null && TlsPskFile is null ? NbdTlsMode.Off : NbdTlsMode.Require);
         IReadOnlyList<System.Net.Sockets.Socket> sockets = _activated;
         IReadOnlyList<NbdAddress> addresses = sockets.Count > 0 ? [] : [ListenAt(location)];
         _activated = [];
@@ -130,9 +141,13 @@ public abstract class ServingCmdlet : UnlockingCmdlet
             MaxConnectionsPerAddress = MaxConnectionsPerAddress,
             HandshakeTimeout = TimeSpan.FromSeconds(HandshakeTimeout),
             Authorization = Authorization(),
-            Credentials = mode == NbdTlsMode.Off ? null : TlsServerCredentials.FromFolder(Shell.ResolveNewPath(TlsCredentials!), !NoVerifyPeer),
+            Credentials = mode == NbdTlsMode.Off ? null : Credentials(),
         };
     }
+
+    private TlsServerCredentials Credentials() => TlsPskFile is { } keys
+        ? TlsServerCredentials.FromPskFile(Shell.ResolveNewPath(keys))
+        : TlsServerCredentials.FromFolder(Shell.ResolveNewPath(TlsCredentials!), !NoVerifyPeer);
 
     private NbdAuthorization? Authorization() => this switch
     {

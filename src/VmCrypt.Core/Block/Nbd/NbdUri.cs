@@ -6,7 +6,8 @@ namespace VmCrypt.Core.Block.Nbd;
 /// <remarks>
 /// As the NBD project's doc/uri.md has it: the export name is the path without its first slash, percent-decoded, and may be empty;
 /// parameters that we do not know are refused, because ignoring one (a TLS setting, say) could mean less protection than was asked for.
-/// Those of TLS are libnbd's: <c>tls-certificates</c> (a folder), <c>tls-hostname</c>, <c>tls-verify-peer</c>.
+/// Those of TLS are libnbd's: <c>tls-certificates</c> (a folder), <c>tls-hostname</c>, <c>tls-verify-peer</c>; or <c>tls-psk-file</c>,
+/// with the user before the host (<c>nbds://user@host</c>).
 /// </remarks>
 public sealed record NbdUri(NbdAddress Address, string Export = "")
 {
@@ -51,10 +52,11 @@ public sealed record NbdUri(NbdAddress Address, string Export = "")
 
     public override string ToString()
     {
+        string? user = Tls?.UserName is { } name ? $"{Uri.EscapeDataString(name)}@" : null;
         (string authority, string? socket) = Address switch
         {
-            NbdAddress.Tcp tcp => ($"{(Tls is null ? Tcp : TlsTcp)}://{tcp}", null),
-            NbdAddress.Unix unix => ($"{(Tls is null ? Unix : TlsUnix)}://", unix.Path),
+            NbdAddress.Tcp tcp => ($"{(Tls is null ? Tcp : TlsTcp)}://{user}{tcp}", null),
+            NbdAddress.Unix unix => ($"{(Tls is null ? Unix : TlsUnix)}://{user}", unix.Path),
             _ => throw new InvalidOperationException("The kinds of address are the two above."),
         };
         string query = string.Join('&', new NbdUriQuery(Tls, socket).Pairs.Select(pair => $"{pair.Key}={Escape(pair.Value)}"));
@@ -63,14 +65,16 @@ public sealed record NbdUri(NbdAddress Address, string Export = "")
 
     private static NbdUri ParseTcp(string text, (string Authority, string Path, string Query) parts, bool tls)
     {
+        (string? user, string host) = SplitUser(text, parts.Authority);
+
         // Uri knows the shapes of hosts (names, IPv4, bracketed IPv6); the path and query are ours because it would normalise them.
-        if (parts.Authority.Contains('@', StringComparison.Ordinal)
-            || !Uri.TryCreate($"nbd://{parts.Authority}/", UriKind.Absolute, out Uri? uri) || uri.Host.Length == 0 || uri.Port == 0)
+        if (host.Contains('@', StringComparison.Ordinal)
+            || !Uri.TryCreate($"nbd://{host}/", UriKind.Absolute, out Uri? uri) || uri.Host.Length == 0 || uri.Port == 0)
         {
             throw Invalid(text, "its host or port cannot be used");
         }
 
-        NbdUriQuery query = ParseQuery(text, parts.Query, tls);
+        NbdUriQuery query = ParseQuery(text, parts.Query, tls, user);
         return query.Socket is null
             ? new NbdUri(new NbdAddress.Tcp(uri.DnsSafeHost, uri.Port < 0 ? DefaultPort : uri.Port), Unescape(text, parts.Path)) { Tls = query.Tls }
             : throw Invalid(text, "a TCP address takes no socket");
@@ -78,18 +82,19 @@ public sealed record NbdUri(NbdAddress Address, string Export = "")
 
     private static NbdUri ParseUnix(string text, (string Authority, string Path, string Query) parts, bool tls)
     {
-        if (parts.Authority.Length > 0)
+        (string? user, string host) = SplitUser(text, parts.Authority);
+        if (host.Length > 0)
         {
             throw Invalid(text, "a Unix socket has no host; write three slashes");
         }
 
-        NbdUriQuery query = ParseQuery(text, parts.Query, tls);
+        NbdUriQuery query = ParseQuery(text, parts.Query, tls, user);
         return string.IsNullOrEmpty(query.Socket)
             ? throw Invalid(text, "the parameter 'socket' is missing")
             : new NbdUri(new NbdAddress.Unix(query.Socket), Unescape(text, parts.Path)) { Tls = query.Tls };
     }
 
-    private static NbdUriQuery ParseQuery(string text, string query, bool tls)
+    private static NbdUriQuery ParseQuery(string text, string query, bool tls, string? user)
     {
         var pairs = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (string parameter in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
@@ -101,7 +106,25 @@ public sealed record NbdUri(NbdAddress Address, string Export = "")
             }
         }
 
-        return NbdUriQuery.TryParse(pairs, tls, out NbdUriQuery parsed, out string why) ? parsed : throw Invalid(text, why);
+        if (!NbdUriQuery.TryParse(pairs, tls, out NbdUriQuery parsed, out string why))
+        {
+            throw Invalid(text, why);
+        }
+
+        return user is null ? parsed
+            : parsed.Tls?.PskFile is not null ? parsed with { Tls = parsed.Tls with { UserName = user } }
+            : throw Invalid(text, "a user goes with nbds and tls-psk-file");
+    }
+
+    private static (string? User, string Host) SplitUser(string text, string authority)
+    {
+        int at = authority.IndexOf('@', StringComparison.Ordinal);
+        return at switch
+        {
+            < 0 => (null, authority),
+            0 => throw Invalid(text, "the user before '@' is empty"),
+            _ => (Unescape(text, authority[..at]), authority[(at + 1)..]),
+        };
     }
 
     private static (string Authority, string Path, string Query) Split(string text, int start)

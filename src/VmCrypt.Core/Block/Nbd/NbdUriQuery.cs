@@ -7,6 +7,7 @@ internal readonly record struct NbdUriQuery(NbdTls? Tls, string? Socket)
 {
     private const string SocketKey = "socket";
     private const string CertificatesKey = "tls-certificates";
+    private const string PskFileKey = "tls-psk-file";
     private const string HostNameKey = "tls-hostname";
     private const string VerifyPeerKey = "tls-verify-peer";
 
@@ -16,6 +17,7 @@ internal readonly record struct NbdUriQuery(NbdTls? Tls, string? Socket)
         {
             KeyValuePair.Create(SocketKey, Socket),
             KeyValuePair.Create(CertificatesKey, Tls?.Certificates),
+            KeyValuePair.Create(PskFileKey, Tls?.PskFile),
             KeyValuePair.Create(HostNameKey, Tls?.HostName),
             KeyValuePair.Create(VerifyPeerKey, Tls is { VerifyPeer: false } ? "0" : null),
         }
@@ -24,11 +26,12 @@ internal readonly record struct NbdUriQuery(NbdTls? Tls, string? Socket)
     public static bool TryParse(IReadOnlyDictionary<string, string> pairs, bool tls, out NbdUriQuery query, out string why)
     {
         query = default;
-        string? unknown = pairs.Keys.FirstOrDefault(key => key is not (SocketKey or CertificatesKey or HostNameKey or VerifyPeerKey));
+        string? unknown = pairs.Keys.FirstOrDefault(key => key is not (SocketKey or CertificatesKey or PskFileKey or HostNameKey or VerifyPeerKey));
         string? withoutTls = tls ? null : pairs.Keys.FirstOrDefault(key => key.StartsWith("tls-", StringComparison.Ordinal));
         string verify = pairs.GetValueOrDefault(VerifyPeerKey, "1");
         why = unknown is not null ? $"'{unknown}' is no parameter that we know"
             : withoutTls is not null ? $"'{withoutTls}' goes with the scheme nbds or nbds+unix"
+            : pairs.ContainsKey(PskFileKey) && pairs.Keys.Any(key => key is CertificatesKey or HostNameKey or VerifyPeerKey) ? $"{PskFileKey} takes the place of certificates"
             : verify is not ("0" or "1") ? $"{VerifyPeerKey} is 0 or 1"
             : pairs.Values.Any(string.IsNullOrEmpty) ? "a parameter has no value"
             : string.Empty;
@@ -38,7 +41,13 @@ internal readonly record struct NbdUriQuery(NbdTls? Tls, string? Socket)
         }
 
         query = new NbdUriQuery(
-            tls ? new NbdTls { Certificates = pairs.GetValueOrDefault(CertificatesKey), HostName = pairs.GetValueOrDefault(HostNameKey), VerifyPeer = verify == "1" } : null,
+            !tls ? null : new NbdTls
+            {
+                Certificates = pairs.GetValueOrDefault(CertificatesKey),
+                PskFile = pairs.GetValueOrDefault(PskFileKey),
+                HostName = pairs.GetValueOrDefault(HostNameKey),
+                VerifyPeer = verify == "1",
+            },
             pairs.GetValueOrDefault(SocketKey));
         return true;
     }

@@ -61,6 +61,8 @@ public sealed class NbdUriTests
     [InlineData("nbds://h/?tls-verify-peer=1", "nbds://h:10809/")]
     [InlineData("nbds://h/?tls-verify-peer=0", "nbds://h:10809/?tls-verify-peer=0")]
     [InlineData("nbds://h/d?tls-hostname=other.example&tls-certificates=/etc/pki/my%20disk", "nbds://h:10809/d?tls-certificates=/etc/pki/my%20disk&tls-hostname=other.example")]
+    [InlineData("nbds://al%20ice@h/d?tls-psk-file=/k", "nbds://al%20ice@h:10809/d?tls-psk-file=/k")]
+    [InlineData("nbds+unix://alice@/d?socket=/s&tls-psk-file=/k", "nbds+unix://alice@/d?socket=/s&tls-psk-file=/k")]
     public void Reads_and_writes_what_TLS_takes(string text, string normal)
     {
         var uri = NbdUri.Parse(text);
@@ -79,6 +81,12 @@ public sealed class NbdUriTests
     [InlineData("nbds://h/d?tls-priority=NONE")]
     [InlineData("nbds://h/d?socket=/s")]
     [InlineData("nbdss://h/d")]
+    [InlineData("nbd://alice@h/d")]
+    [InlineData("nbds://alice@h/d")]
+    [InlineData("nbds://@h/d?tls-psk-file=/k")]
+    [InlineData("nbds://a@b@h/d?tls-psk-file=/k")]
+    [InlineData("nbds://h/d?tls-psk-file=/k&tls-certificates=/c")]
+    [InlineData("nbds+unix://alice@h/d?socket=/s&tls-psk-file=/k")]
     public void Refuses_what_TLS_does_not_take(string text)
     {
         var error = Assert.Throws<InvalidInputException>(() => NbdUri.Parse(text));

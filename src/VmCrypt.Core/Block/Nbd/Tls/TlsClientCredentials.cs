@@ -7,7 +7,8 @@ internal abstract class TlsClientCredentials : IDisposable
 {
     /// <param name="address">Whose name the certificate must have, unless <paramref name="tls"/> names another.</param>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.TlsCredentialsInvalid"/>.</exception>
-    public static TlsClientCredentials Load(NbdTls tls, NbdAddress address) => X509Client.Load(tls, address);
+    public static TlsClientCredentials Load(NbdTls tls, NbdAddress address) =>
+        tls.PskFile is { } file ? PskClient.Load(file, tls.UserName ?? Environment.UserName) : X509Client.Load(tls, address);
 
     /// <summary>The client's side of the handshake.</summary>
     /// <exception cref="VmCryptException">An id that begins with Tls.</exception>

@@ -19,6 +19,10 @@ public abstract class TlsServerCredentials : IDisposable
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.TlsCredentialsInvalid"/>: a signature or a key of a kind that we do not read.</exception>
     public static TlsServerCredentials FromFolder(string folder, bool verifyPeer = true) => X509Server.Load(folder, verifyPeer);
 
+    /// <summary>Keys that clients share with the server, in GnuTLS's format (QEMU's keys.psk, nbdkit's --tls-psk). TLS 1.2.</summary>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.TlsCredentialsInvalid"/>.</exception>
+    public static TlsServerCredentials FromPskFile(string file) => PskServer.Load(file);
+
     public void Dispose()
     {
         Dispose(disposing: true);
