@@ -10,7 +10,7 @@ internal static class Peers
         "qemu-utils", "qemu-system-x86", "qemu-block-extra", "libvirt-daemon-system", "libvirt-clients", "cryptsetup-bin",
         "nbdkit", "libnbd-bin", "busybox-static", "kmod", "cpio", "linux-image-amd64", "e2fsprogs", "zstd", "openssl", "argon2", "libxml2-utils",
         "scrub", "nwipe", "strace", "btrfs-progs", "xfsprogs", "dmsetup",
-        "clevis", "clevis-luks", "clevis-tpm2", "jose", "tang-common", "tpm2-tools", "swtpm", "libtss2-tcti-swtpm0",
+        "clevis", "clevis-luks", "clevis-tpm2", "jose", "tang-common", "tpm2-tools", "swtpm", "libtss2-tcti-swtpm0", "postgresql",
     ];
 
     public static void InstallAll() => Install(s_packages);

@@ -24,6 +24,7 @@ public sealed class GetUsbWhitelistCommand : VmCryptCmdlet
     private protected override void Process()
     {
         var store = new UsbWhitelistStore(ConfigurationFolder.Default);
+        Run(token => new ValueTask(store.SynchroniseAsync(token)));
         IReadOnlyList<string?> lists = Vm.Length == 0 && !Default ? store.Names() : [.. Vm, .. Default ? new string?[] { null } : []];
         foreach (string? list in lists)
         {

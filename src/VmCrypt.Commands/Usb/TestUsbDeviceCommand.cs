@@ -87,6 +87,7 @@ public sealed class TestUsbDeviceCommand : VmCryptCmdlet
         }
 
         var store = new UsbWhitelistStore(ConfigurationFolder.Default);
+        Run(token => new ValueTask(store.SynchroniseAsync(token)));
         UsbWhitelist? own = Vm is null ? null : Run(async token => await store.FindAsync(Vm, token));
         UsbWhitelist? found = own ?? Run(async token => await store.FindAsync(null, token));
         return found is null ? (UsbRuleSet.DenyAll, "none") : (new UsbRuleSet(found), found.Vm ?? "default");

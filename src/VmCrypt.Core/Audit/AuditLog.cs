@@ -1,5 +1,6 @@
 using System.Text;
 using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Database;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Audit;
@@ -21,16 +22,30 @@ public sealed class AuditLog(string path, TimeProvider? clock = null)
 
     public string Path { get; } = System.IO.Path.GetFullPath(path);
 
-    /// <summary>The log of a configuration folder.</summary>
+    /// <summary>The folder of the log's host, which may have a database; null for a log that somebody brought.</summary>
+    private ConfigurationFolder? Folder { get; init; }
+
+    /// <summary>The log of a configuration folder; where the host has a database, a copy of every entry goes there.</summary>
     public static AuditLog Of(ConfigurationFolder folder)
     {
         folder.Create();
-        return new AuditLog(folder["audit.log"]);
+        return new AuditLog(folder["audit.log"]) { Folder = folder };
     }
 
     /// <summary>Adds an entry; when this returns, it survives a power cut.</summary>
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.ConfigurationBusy"/>.</exception>
     public async Task<AuditReceipt> AppendAsync(AuditEvent what, CancellationToken cancellationToken)
+    {
+        AuditReceipt receipt = await WriteAsync(what, cancellationToken);
+        if (await ArchiveAsync(cancellationToken) is { } archive)
+        {
+            await archive.CatchUpAsync(Path);
+        }
+
+        return receipt;
+    }
+
+    private async Task<AuditReceipt> WriteAsync(AuditEvent what, CancellationToken cancellationToken)
     {
         using FileLock gate = await FileLock.TakeAsync(Path, s_patience, cancellationToken);
         try
@@ -56,11 +71,23 @@ public sealed class AuditLog(string path, TimeProvider? clock = null)
     /// <summary>Reads the whole log and tells whether its chain is unbroken.</summary>
     /// <param name="entryHash">An entry to look for, as a certificate names it; null for none.</param>
     /// <exception cref="MissingException"><see cref="ErrorIds.FileNotFound"/>.</exception>
-    public Task<AuditReport> VerifyAsync(string? entryHash, CancellationToken cancellationToken) =>
-        AuditVerifier.RunAsync(Path, entryHash, cancellationToken);
+    public async Task<AuditReport> VerifyAsync(string? entryHash, CancellationToken cancellationToken)
+    {
+        AuditReport report = await AuditVerifier.RunAsync(Path, entryHash, cancellationToken);
+        AuditArchive? archive = await ArchiveAsync(cancellationToken);
+        AuditReceipt? copied = archive is null ? null : await archive.NewestAsync(cancellationToken);
+        bool agrees = copied is null || (await AuditVerifier.RunAsync(Path, copied.Hash, cancellationToken)).ContainsEntry == true;
+        return agrees ? report : report with
+        {
+            Breaks = [.. report.Breaks, new AuditBreak(report.Entries, AuditBreakKind.EntriesMissing, $"The database has the entry {copied!.Sequence}, {copied.Hash}, which is not in the log.")],
+        };
+    }
 
     /// <inheritdoc cref="VerifyAsync(string?, CancellationToken)"/>
     public Task<AuditReport> VerifyAsync(CancellationToken cancellationToken) => VerifyAsync(entryHash: null, cancellationToken);
+
+    private async ValueTask<AuditArchive?> ArchiveAsync(CancellationToken cancellationToken) =>
+        Folder is not null && await HostDatabase.OfAsync(Folder, cancellationToken) is { } database ? new AuditArchive(database, _clock) : null;
 
     private FileStream Open()
     {

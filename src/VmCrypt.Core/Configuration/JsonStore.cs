@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using VmCrypt.Core.Block.Local;
@@ -12,7 +11,7 @@ namespace VmCrypt.Core.Configuration;
 /// the old or the new document is there. Readers take no lock.
 /// </remarks>
 /// <typeparam name="T">A record whose default value means "nothing configured"; give it a source-generated strict context.</typeparam>
-public sealed class JsonStore<T>(ConfigurationFolder folder, string name, JsonTypeInfo<T> type)
+public sealed class JsonStore<T>(ConfigurationFolder folder, string name, JsonTypeInfo<T> type) : IDocument<T>
     where T : class, new()
 {
     private const int MaxBytes = 16 * 1024 * 1024;
@@ -38,7 +37,7 @@ public sealed class JsonStore<T>(ConfigurationFolder folder, string name, JsonTy
 
             byte[] text = new byte[stream.Length];
             int count = await stream.ReadAtLeastAsync(text, text.Length, throwOnEndOfStream: false, cancellationToken);
-            return Parse(text.AsSpan(0, count)) ?? throw new InvalidInputException(ErrorIds.ConfigurationInvalid, $"'{Path}' holds the JSON value null.");
+            return Documents.Parse(text.AsSpan(0, count), Path, type);
         }
         catch (Exception fault) when (fault is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -47,38 +46,6 @@ public sealed class JsonStore<T>(ConfigurationFolder folder, string name, JsonTy
         catch (UnauthorizedAccessException fault)
         {
             throw new DeviceFaultException(ErrorIds.AccessDenied, $"'{Path}' cannot be read: {fault.Message}", fault);
-        }
-        catch (JsonException fault)
-        {
-            throw new InvalidInputException(ErrorIds.ConfigurationInvalid, $"'{Path}' is no valid document: {fault.Message}", fault);
-        }
-    }
-
-    private T? Parse(ReadOnlySpan<byte> text)
-    {
-        ReadOnlySpan<byte> json = text.StartsWith(Encoding.UTF8.Preamble) ? text[Encoding.UTF8.Preamble.Length..] : text;
-        RefuseNullItems(json);
-        return JsonSerializer.Deserialize(json, type);
-    }
-
-    // The strict reader keeps null out of members that must not have it, but not out of lists.
-    private static void RefuseNullItems(ReadOnlySpan<byte> json)
-    {
-        var reader = new Utf8JsonReader(json);
-        var inList = new Stack<bool>();
-        while (reader.Read())
-        {
-            switch (reader.TokenType)
-            {
-                case JsonTokenType.StartArray or JsonTokenType.StartObject:
-                    inList.Push(reader.TokenType == JsonTokenType.StartArray);
-                    break;
-                case JsonTokenType.EndArray or JsonTokenType.EndObject:
-                    inList.Pop();
-                    break;
-                case JsonTokenType.Null when inList.TryPeek(out bool isItem) && isItem:
-                    throw new JsonException($"an item of a list is null, at byte {reader.TokenStartIndex}.");
-            }
         }
     }
 

@@ -27,6 +27,7 @@ public sealed class UsbPolicy : IAsyncDisposable
     private DateTimeOffset _turnsToldUntil;
     private FileSystemWatcher? _watcher;
     private Task _loop = Task.CompletedTask;
+    private UsbListMirror? _mirror;
 
     private UsbPolicy(UsbWhitelistStore store, TimeProvider clock)
     {
@@ -46,6 +47,7 @@ public sealed class UsbPolicy : IAsyncDisposable
     {
         var policy = new UsbPolicy(store, clock ?? TimeProvider.System);
         store.Create();
+        policy._mirror = await UsbListMirror.StartAsync(store, policy._clock, cancellationToken);
         policy.Watch();
         await policy.ReloadAsync(policy.LookAround(), retry: false, cancellationToken);
         policy._loop = Task.Run(policy.RunAsync, CancellationToken.None);
@@ -68,6 +70,7 @@ public sealed class UsbPolicy : IAsyncDisposable
         await _stop.CancelAsync();
         _watcher?.Dispose();
         await _loop;
+        await (_mirror?.DisposeAsync() ?? ValueTask.CompletedTask);
         _stop.Dispose();
     }
 

@@ -1,5 +1,6 @@
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Database;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Usb.Rules;
 
@@ -61,16 +62,61 @@ public sealed class UsbWhitelistStore
         string name = UsbListFile.NameOf(vm);
         Create();
         _parent.RequireTrusted(SubFolder);
-        UsbListFile stored = await Document(name).UpdateAsync(
-            document => UsbListFile.From(new UsbWhitelist { Vm = vm, Rules = change(Checked(name, document).Rules) }), cancellationToken);
-        return stored.ToWhitelist();
+        UsbListFile Changed(UsbListFile document) => UsbListFile.From(new UsbWhitelist { Vm = vm, Rules = change(Checked(name, document).Rules) });
+        if (await HostDatabase.OfAsync(_parent, cancellationToken) is { } database)
+        {
+            var shared = new SharedDocument<UsbListFile>(database, UsbListMirror.Prefix + name, UsbListContext.Default.UsbListFile);
+            UsbListFile agreed = await shared.UpdateAsync(Changed, cancellationToken);
+            return (await Document(name).UpdateAsync(_ => agreed, cancellationToken)).ToWhitelist();
+        }
+
+        return (await Document(name).UpdateAsync(Changed, cancellationToken)).ToWhitelist();
     }
 
     /// <summary>Takes a list away; its VM falls back to the default list.</summary>
     /// <returns>False where there was none.</returns>
     public async Task<bool> RemoveAsync(string? vm, CancellationToken cancellationToken)
     {
-        string path = _folder[UsbListFile.NameOf(vm)];
+        string name = UsbListFile.NameOf(vm);
+        if (await HostDatabase.OfAsync(_parent, cancellationToken) is { } database)
+        {
+            bool shared = await SharedDocuments.RemoveAsync(database, UsbListMirror.Prefix + name, cancellationToken);
+            return await RemoveFileAsync(name, cancellationToken) || shared;
+        }
+
+        return await RemoveFileAsync(name, cancellationToken);
+    }
+
+    /// <summary>Makes the files here those of the database, where the host has one.</summary>
+    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.DatabaseUnavailable"/>: the files are as they were.</exception>
+    public async Task SynchroniseAsync(CancellationToken cancellationToken)
+    {
+        if (await HostDatabase.OfAsync(_parent, cancellationToken) is { } database)
+        {
+            await UsbListMirror.SynchroniseAsync(this, database, cancellationToken);
+        }
+    }
+
+    /// <summary>Puts a file there as it is: one that is no valid list allows nothing.</summary>
+    internal async Task WriteFileAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        Create();
+        using FileLock gate = await FileLock.TakeAsync(_folder[name], s_patience, cancellationToken);
+        await using PendingFile pending = await PendingFile.CreateAsync(_folder[name], new FileCreateOptions { Length = content.Length }, replace: true, cancellationToken);
+        await pending.Device.WriteAsync(0, content, cancellationToken);
+        await pending.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>The files of lists that are here, with their content.</summary>
+    internal IEnumerable<(string Name, byte[] Content)> Files() => !Directory.Exists(Path) ? [] :
+        Directory.EnumerateFiles(Path).Select(path => (Name: System.IO.Path.GetFileName(path), Path: path))
+            .Where(file => UsbListFile.TryVmOf(file.Name, out _)).Select(file => (file.Name, File.ReadAllBytes(file.Path)));
+
+    internal ValueTask<HostDatabase?> DatabaseAsync(CancellationToken cancellationToken) => new(HostDatabase.OfAsync(_parent, cancellationToken));
+
+    internal async Task<bool> RemoveFileAsync(string name, CancellationToken cancellationToken)
+    {
+        string path = _folder[name];
         if (!File.Exists(path))
         {
             return false;

@@ -1,5 +1,6 @@
 using VmCrypt.Core.Audit;
 using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Database;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Wipe.Standards;
 
@@ -10,21 +11,21 @@ namespace VmCrypt.Core.Wipe.Policy;
 /// <param name="Standard">The standard to wipe with.</param>
 public sealed record PolicyDecision(bool DeleteOnly, WipeStandard Standard);
 
-/// <summary>The permission table of this host. Where it says nothing, everything is allowed; it never allows more than it says.</summary>
+/// <summary>The permission table of this host, or of all hosts that share its database. Where it says nothing, everything is allowed; it never allows more than it says.</summary>
 public sealed class WipePolicies(ConfigurationFolder folder)
 {
     public const string FileName = "wipe-policy.json";
 
     private readonly AuditLog _audit = AuditLog.Of(folder);
-    private readonly JsonStore<WipePolicyTable> _store = new(folder, FileName, WipePolicyContext.Default.WipePolicyTable);
 
     public async Task<IReadOnlyList<WipePolicy>> ListAsync(CancellationToken cancellationToken) =>
-        (await _store.ReadAsync(cancellationToken)).Policies;
+        (await (await StoreAsync(cancellationToken)).ReadAsync(cancellationToken)).Policies;
 
     /// <summary>Adds the policy of a VM or replaces it.</summary>
     public async Task SetAsync(WipePolicy policy, CancellationToken cancellationToken)
     {
-        await _store.UpdateAsync(
+        IDocument<WipePolicyTable> store = await StoreAsync(cancellationToken);
+        await store.UpdateAsync(
             table => table with { Policies = [.. Others(table, policy.Vm).Append(policy).OrderBy(other => other.Vm, StringComparer.OrdinalIgnoreCase)] },
             cancellationToken);
         await WriteAsync("WipePolicy.Set", policy.Vm, ("deepErase", $"{policy.DeepErase}"), ("erase", $"{policy.Erase}"),
@@ -34,7 +35,8 @@ public sealed class WipePolicies(ConfigurationFolder folder)
     /// <exception cref="MissingException"><see cref="ErrorIds.WipePolicyMissing"/>.</exception>
     public async Task RemoveAsync(string vm, CancellationToken cancellationToken)
     {
-        await _store.UpdateAsync(
+        IDocument<WipePolicyTable> store = await StoreAsync(cancellationToken);
+        await store.UpdateAsync(
             table => Others(table, vm).ToArray() is var others && others.Length < table.Policies.Length
                 ? table with { Policies = others }
                 : throw new MissingException(ErrorIds.WipePolicyMissing, $"There is no wipe policy for the VM '{vm}'."),
@@ -92,6 +94,9 @@ public sealed class WipePolicies(ConfigurationFolder folder)
             : throw new RefusedException(ErrorIds.WipeStandardNotAllowed,
                 $"The wipe policy of this host wants the standard {string.Join(" and ", required)} here, not {standard.Name}.");
     }
+
+    private Task<IDocument<WipePolicyTable>> StoreAsync(CancellationToken cancellationToken) =>
+        SharedDocuments.OpenAsync(folder, FileName, WipePolicyContext.Default.WipePolicyTable, cancellationToken);
 
     private static IEnumerable<WipePolicy> Others(WipePolicyTable table, string vm) =>
         table.Policies.Where(policy => !string.Equals(policy.Vm, vm, StringComparison.OrdinalIgnoreCase));

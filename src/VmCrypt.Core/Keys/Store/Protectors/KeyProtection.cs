@@ -10,7 +10,7 @@ internal static class KeyProtection
 {
     public static async Task<KeyProtector> MakeAsync(NewKeyProtector plan, Guid store, SecretBuffer storeKey, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var draft = new KeyProtector { Id = Guid.NewGuid(), Kind = plan.Kind, Created = now, Nonce = [], Tag = [], WrappedKey = [] };
+        var draft = new KeyProtector { Id = Guid.NewGuid(), Kind = plan.Kind, Created = now, Host = Environment.MachineName, Nonce = [], Tag = [], WrappedKey = [] };
         (draft, SecretBuffer key) = await (plan switch
         {
             { Kind: KeyProtectorKind.Passphrase, Passphrase: { } passphrase } => PassphraseProtection.MakeAsync(draft, passphrase, plan.Cost, cancellationToken),
@@ -37,7 +37,9 @@ internal static class KeyProtection
     public static async Task<StoreKey> OpenAsync(KeyStoreHead head, SecretBuffer? passphrase, CancellationToken cancellationToken)
     {
         VmCryptException? first = null;
-        foreach (KeyProtector protector in head.Protectors.Where(one => (one.Kind == KeyProtectorKind.Passphrase) == (passphrase is not null)))
+        foreach (KeyProtector protector in head.Protectors
+            .Where(one => (one.Kind == KeyProtectorKind.Passphrase) == (passphrase is not null))
+            .OrderByDescending(one => one.Host == Environment.MachineName))
         {
             try
             {

@@ -29,6 +29,9 @@ internal sealed record KeyProtector
 
     public required DateTimeOffset Created { get; init; }
 
+    /// <summary>The host that made it; its protectors are tried first there.</summary>
+    public string? Host { get; init; }
+
     /// <summary>Of Argon2id, or of HKDF over a key file.</summary>
     public byte[]? Salt { get; init; }
 
@@ -54,9 +57,9 @@ internal sealed record KeyProtector
 /// <summary>The document that holds them.</summary>
 internal static class KeyProtectorList
 {
-    public const int MaxBytes = 64 * 1024;
+    public const int MaxBytes = 1024 * 1024;
 
-    private const int MaxCount = 16;
+    private const int MaxCount = 512;
 
     public static byte[] ToBytes(IReadOnlyList<KeyProtector> protectors) =>
         JsonSerializer.SerializeToUtf8Bytes([.. protectors], KeyProtectorContext.Default.KeyProtectorArray);
