@@ -48,12 +48,23 @@ internal static class ProductBuild
             File.Copy(view, Path.Combine(Layout.Module, Path.GetFileName(view)));
         }
 
+        CopyFolder(Layout.In("module", "VmCrypt.Vault"), Path.Combine(Layout.Module, "VmCrypt.Vault"));
         HelpFiles.Write(Layout.In("docs", "en-US"), Path.Combine(Layout.Module, "en-US"));
     }
 
     private static void Publish(string project, string folder) =>
         Tool.MustRun("dotnet", "publish", Layout.In("src", project), "--configuration", "Release", "--output", folder, "--verbosity", "quiet", "-nologo",
             "-p:PublishDocumentationFiles=false", "-p:PublishReferencesDocumentationFiles=false");
+
+    private static void CopyFolder(string source, string target)
+    {
+        foreach (string file in Directory.GetFiles(source, "*", SearchOption.AllDirectories))
+        {
+            string copy = Path.Combine(target, Path.GetRelativePath(source, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+    }
 
     private static void Empty(string folder)
     {

@@ -114,6 +114,9 @@ internal sealed class ConsoleHost(CommandInfo command, CommonParameters common, 
         return terminal.AskSecret(prompt);
     }
 
+    public object AskVault(string name, string? vault) => throw new MissingException(ErrorIds.VaultSecretMissing,
+        $"vmcrypt has no SecretManagement to ask for '{name}'; PowerShell has, and -StoredKey takes secrets from this host's key store in both.");
+
     /// <summary>Brings to the screen what has been held back.</summary>
     public void Flush()
     {

@@ -44,6 +44,11 @@ internal interface ICommandHost
     /// <summary>The full path of a file that need not exist; never a wildcard.</summary>
     string ResolveNewPath(string path);
 
+    /// <summary>Asks SecretManagement for a secret.</summary>
+    /// <param name="vault">Null for the first vault that has it.</param>
+    /// <exception cref="Core.Errors.MissingException"><see cref="Core.Errors.ErrorIds.VaultSecretMissing"/>: no SecretManagement, or no such secret.</exception>
+    object AskVault(string name, string? vault);
+
     /// <summary>Asks for a secret without echo; null where nobody can be asked.</summary>
     SecureString? AskSecret(string prompt);
 }

@@ -32,6 +32,16 @@ public abstract class SecretCmdlet : ImageCmdlet
     [Parameter]
     public PSCredential? Credential { get; set; }
 
+    /// <summary>The name of a secret that SecretManagement has.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? SecretName { get; set; }
+
+    /// <summary>The vault that has it; null for the first that does.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Vault { get; set; }
+
     /// <summary>The raw volume key, which needs no key slot.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -47,6 +57,7 @@ public abstract class SecretCmdlet : ImageCmdlet
                 Passphrase = Passphrase,
                 KeyFile = KeyFile is null ? null : new KeyFile(Shell.ResolveNewPath(KeyFile), KeyFileOffset, KeyFileSize),
                 Credential = Credential,
+                Vault = SecretName is null ? null : () => VaultSecret.BytesOf(Shell.AskVault(SecretName, Vault)),
             }.Read();
             _read = true;
         }

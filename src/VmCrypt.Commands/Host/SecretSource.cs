@@ -7,7 +7,7 @@ using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Commands.Host;
 
-/// <summary>One secret as the user gave it: at most one of a passphrase, a key file, a credential.</summary>
+/// <summary>One secret as the user gave it: at most one of a passphrase, a key file, a credential, a secret of a vault.</summary>
 internal sealed class SecretSource
 {
     private static readonly UTF8Encoding s_strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -18,21 +18,24 @@ internal sealed class SecretSource
 
     public PSCredential? Credential { get; init; }
 
+    /// <summary>Asks SecretManagement; null where nobody is to ask it.</summary>
+    public Func<SecretBuffer>? Vault { get; init; }
+
     /// <summary>The secret's bytes, owned by the caller; null where the user gave none.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.SecretAmbiguous"/>, <see cref="ErrorIds.KeyFileInvalid"/>.</exception>
     public SecretBuffer? Read()
     {
-        object?[] given = [Passphrase, KeyFile, Credential];
+        object?[] given = [Passphrase, KeyFile, Credential, Vault];
         if (given.Count(source => source is not null) > 1)
         {
             throw Ambiguous();
         }
 
-        return KeyFile?.Read() ?? ((Passphrase ?? Credential?.Password) is { } text ? Utf8Of(text) : null);
+        return KeyFile?.Read() ?? Vault?.Invoke() ?? ((Passphrase ?? Credential?.Password) is { } text ? Utf8Of(text) : null);
     }
 
     public static InvalidInputException Ambiguous() =>
-        new(ErrorIds.SecretAmbiguous, "Give one of a passphrase, a key file, a credential, a volume key and a token, not several.");
+        new(ErrorIds.SecretAmbiguous, "Give one of a passphrase, a key file, a credential, a vault's secret, a volume key, a token and a stored key, not several.");
 
     /// <summary>The text as UTF-8, without a managed string on the way.</summary>
     public static SecretBuffer Utf8Of(SecureString text)

@@ -98,6 +98,25 @@ public abstract partial class VmCryptCmdlet : ICommandHost
         }
     }
 
+    object ICommandHost.AskVault(string name, string? vault)
+    {
+        using PowerShell shell = PowerShell.Create(RunspaceMode.CurrentRunspace);
+        shell.AddCommand(@"Microsoft.PowerShell.SecretManagement\Get-Secret").AddParameter("Name", name).AddParameter("ErrorAction", ActionPreference.Stop);
+        if (vault is not null)
+        {
+            shell.AddParameter("Vault", vault);
+        }
+
+        try
+        {
+            return shell.Invoke() is [{ } secret, ..] ? secret : throw new MissingException(ErrorIds.VaultSecretMissing, $"No vault has a secret '{name}'.");
+        }
+        catch (RuntimeException exception) when (exception is not PipelineStoppedException)
+        {
+            throw new MissingException(ErrorIds.VaultSecretMissing, $"SecretManagement does not give the secret '{name}': {exception.Message}", exception);
+        }
+    }
+
     private bool IsWhatIf() => MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? bound)
         ? (SwitchParameter)bound
         : LanguagePrimitives.IsTrue(GetVariableValue("WhatIfPreference"));

@@ -56,4 +56,7 @@ public static partial class ErrorIds
 
     /// <summary>What systemd is said to have opened for the process is no listening socket.</summary>
     public const string SocketActivationInvalid = nameof(SocketActivationInvalid);
+
+    /// <summary>SecretManagement is not there, or none of its vaults gives the secret.</summary>
+    public const string VaultSecretMissing = nameof(VaultSecretMissing);
 }

@@ -43,5 +43,9 @@ internal sealed class PskClient : TlsClientCredentials
         }
     }
 
-    protected override void Dispose(bool disposing) => _keys.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _keys.Dispose();
+        base.Dispose(disposing);
+    }
 }

@@ -33,5 +33,9 @@ internal sealed class PskServer : TlsServerCredentials
         }
     }
 
-    protected override void Dispose(bool disposing) => _keys.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        _keys.Dispose();
+        base.Dispose(disposing);
+    }
 }
