@@ -1,4 +1,3 @@
-using System.Management.Automation;
 using System.Security;
 using System.Text;
 using System.Text.Unicode;
@@ -64,7 +63,7 @@ public static class SecretVault
 
     private static DiskKeyStore Store => DiskKeyStore.Of(ConfigurationFolder.Default);
 
-    private static async Task<DiskKeyEntry?> FindAsync(string name) => (await Store.OfPathAsync(name, CancellationToken.None)).FirstOrDefault();
+    private static async Task<DiskKeyEntry?> FindAsync(string name) => await Store.OfPathAsync(name, CancellationToken.None) is [var first, ..] ? first : null;
 
     private static async Task<DiskKeyRing> UnlockAsync(SecureString? master)
     {
