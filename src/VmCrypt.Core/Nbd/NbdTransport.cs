@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Block.Nbd.Tls;
 using VmCrypt.Core.Errors;
@@ -61,7 +62,7 @@ internal sealed class NbdTransport : IDisposable
         try
         {
             Volatile.Write(ref _receivingSince, holdsMemory ? Environment.TickCount64 : 0);
-            return _broken ? 0 : _secure is { } secure ? secure.Read(target.Span) : _socket.Receive(target.Span);
+            return _broken ? 0 : _secure is { } secure ? Read(secure, target) : _socket.Receive(target.Span);
         }
         catch (Exception fault) when (NbdChannel.IsBreak(fault))
         {
@@ -80,7 +81,7 @@ internal sealed class NbdTransport : IDisposable
         {
             try
             {
-                SendAll(source.Span);
+                SendAll(source);
             }
             catch (Exception fault) when (NbdChannel.IsBreak(fault))
             {
@@ -104,23 +105,40 @@ internal sealed class NbdTransport : IDisposable
         _secure?.Dispose();
     }
 
-    private void SendAll(ReadOnlySpan<byte> source)
+    private void SendAll(ReadOnlyMemory<byte> source)
     {
         while (!source.IsEmpty && !_broken)
         {
             Volatile.Write(ref _sendingSince, Environment.TickCount64);
-            ReadOnlySpan<byte> slice = source[..Math.Min(source.Length, Slice)];
+            ReadOnlyMemory<byte> slice = source[..Math.Min(source.Length, Slice)];
             if (_secure is { } secure)
             {
-                secure.Write(slice);
+                Write(secure, slice);
                 source = source[slice.Length..];
             }
             else
             {
-                source = source[_socket.Send(slice)..];
+                source = source[_socket.Send(slice.Span)..];
             }
         }
 
         Volatile.Write(ref _sendingSince, 0);
+    }
+
+    // Given a span SslStream would go through an array that others rent; our buffers are arrays anyway.
+    private static int Read(Stream secure, Memory<byte> target) => MemoryMarshal.TryGetArray(target, out ArraySegment<byte> array)
+        ? secure.Read(array.Array!, array.Offset, array.Count)
+        : secure.Read(target.Span);
+
+    private static void Write(Stream secure, ReadOnlyMemory<byte> source)
+    {
+        if (MemoryMarshal.TryGetArray(source, out ArraySegment<byte> array))
+        {
+            secure.Write(array.Array!, array.Offset, array.Count);
+        }
+        else
+        {
+            secure.Write(source.Span);
+        }
     }
 }
