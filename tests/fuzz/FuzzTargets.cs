@@ -23,6 +23,7 @@ internal static class FuzzTargets
         new NbdClientSocketTarget(),
         new NbdServerSocketTarget(),
         new DiskStackTarget(),
+        new NbdTlsTarget(),
         new NbdUriTarget(),
         new CipherSpecTarget(),
         new LibvirtSecretTarget(),

@@ -16,6 +16,19 @@ internal sealed class AuthorizationList(AuthzPolicy policy, IReadOnlyList<AuthzR
     /// <exception cref="JsonException">The text is no such list.</exception>
     public static AuthorizationList Parse(ReadOnlyMemory<byte> json)
     {
+        try
+        {
+            return ParseText(json);
+        }
+        catch (InvalidOperationException fault)
+        {
+            // The document is parsed, but a text in it is no UTF-8, or half a character.
+            throw new JsonException(fault.Message, fault);
+        }
+    }
+
+    private static AuthorizationList ParseText(ReadOnlyMemory<byte> json)
+    {
         using JsonDocument document = JsonDocument.Parse(json, s_strict);
         var policy = AuthzPolicy.Deny;
         var rules = new List<AuthzRule>();

@@ -44,7 +44,17 @@ public sealed class AuthorizationListTests
     [InlineData("""{"rules":[{"match":"CN=a","policy":"allow","note":"x"}]}""")]
     [InlineData("""{"rules":[{"match":"CN=a","policy":"allow","format":[[]]}]}""")]
     [InlineData("""{"policy":"allow"} // all""")]
+    [InlineData("""{"policy":"\ud800"}""")]
+    [InlineData("""{"\ud800":"deny"}""")]
+    [InlineData("""{"rules":[{"match":"\udc00","policy":"allow"}]}""")]
     public void What_is_no_list_is_no_list(string json) => Assert.ThrowsAny<JsonException>(() => Parse(json));
+
+    [Theory]
+    [InlineData("7b22706f6c696379223a22ff227d")]
+    [InlineData("7b22ff223a2264656e79227d")]
+    [InlineData("efbbbf7b7d")]
+    public void Bytes_that_are_no_text_are_no_list(string hex) =>
+        Assert.ThrowsAny<JsonException>(() => AuthorizationList.Parse(Convert.FromHexString(hex)));
 
     [Fact]
     public void The_rules_of_a_QemuObject_are_such_a_list()
