@@ -52,6 +52,7 @@
     'New-QemuObject'
     'New-QemuSecret'
     'New-WipeCertificate'
+    'Optimize-Image'
     'Protect-Image'
     'Protect-QemuSecret'
     'Protect-VmDisk'

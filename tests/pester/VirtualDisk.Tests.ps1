@@ -86,4 +86,27 @@ Describe 'What Windows emits' {
         @($object | Get-KeySlot).Count | Should -Be 1
         ($object | Convert-Image -Destination $TestDrive/piped.raw -DestinationFormat Raw -Plain -Passphrase $first -Force).VirtualSize | Should -Be 4MB
     }
+
+    It 'compacts a <Format> disk, whose content stays' -ForEach @(@{ Format = 'Vhdx' }, @{ Format = 'Vhd' }) {
+        $path = New-VirtualDisk "large.$Format" $Format
+        $null = Convert-Image $path "$TestDrive/before.raw" -DestinationFormat Raw -Plain -Passphrase $first -Force
+        Resize-Image $path -Size 16MB
+        $image = [System.IO.File]::OpenWrite($path)
+        $end = $image.Length
+        if ($Format -eq 'Vhdx') { $image.SetLength($end + 8MB) }
+        $image.Dispose()
+
+        Optimize-Image $path -WhatIf
+        (Get-Item $path).Length | Should -BeGreaterOrEqual $end
+        (Optimize-Image $path -PassThru).Format | Should -Be $Format
+        (Get-Item $path).Length | Should -BeLessOrEqual $end
+        Resize-Image $path -Size 4MB -AllowShrink
+        $null = Convert-Image $path "$TestDrive/after.raw" -DestinationFormat Raw -Plain -Passphrase $first -Force
+        (Get-FileHash "$TestDrive/after.raw").Hash | Should -Be (Get-FileHash "$TestDrive/before.raw").Hash
+    }
+
+    It 'does not compact what has no gaps to give' {
+        $qcow2 = New-TestImage other.qcow2
+        { Optimize-Image $qcow2 -ErrorAction Stop } | Should -Throw -ErrorId 'CompactUnsupported*'
+    }
 }

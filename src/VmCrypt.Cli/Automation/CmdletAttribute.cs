@@ -34,6 +34,7 @@ public static class VerbsCommon
     public const string Get = "Get";
     public const string Lock = "Lock";
     public const string New = "New";
+    public const string Optimize = "Optimize";
     public const string Remove = "Remove";
     public const string Resize = "Resize";
     public const string Set = "Set";

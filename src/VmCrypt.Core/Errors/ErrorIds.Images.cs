@@ -17,4 +17,10 @@ public static partial class ErrorIds
 
     /// <summary>The storage below cannot grow, so that no block can be added.</summary>
     public const string BlockStorageFixed = nameof(BlockStorageFixed);
+
+    /// <summary>The image has no format, or no kind of disk, whose file could be made shorter in place.</summary>
+    public const string CompactUnsupported = nameof(CompactUnsupported);
+
+    /// <summary>Tables of the VHDX or VHD disk are damaged, so its blocks are not moved.</summary>
+    public const string BlockTablesDamaged = nameof(BlockTablesDamaged);
 }

@@ -52,4 +52,10 @@ public interface IVirtualDisk : IBlockDevice
     /// <summary>What shows through where this disk has nothing; takes it. May be shorter or longer than this disk.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.ImageLayerUnexpected"/>.</exception>
     void AttachParent(IBlockDevice parent);
+
+    /// <summary>Makes the file as short as its content, which stays what it is: drops blocks of zeros, moves others into gaps, cuts the end off. Wants to be alone.</summary>
+    /// <returns>By how many bytes the file has become shorter.</returns>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.CompactUnsupported"/>: a fixed disk.</exception>
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.BlockTablesDamaged"/>, or the id of a damaged entry.</exception>
+    ValueTask<long> CompactAsync(IProgress<JobProgress> progress, CancellationToken cancellationToken);
 }

@@ -140,6 +140,13 @@ public sealed class DiskStack : IAsyncDisposable
         await contents.FlushAsync(cancellationToken);
     }
 
+    /// <summary>Makes the file of a dynamic or differencing VHDX or VHD disk as short as its content, without any key. Nobody else uses it meanwhile.</summary>
+    /// <returns>By how many bytes the file has become shorter.</returns>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.CompactUnsupported"/>.</exception>
+    public ValueTask<long> CompactAsync(IProgress<JobProgress> progress, CancellationToken cancellationToken) =>
+        _active.VirtualDisk?.CompactAsync(progress, cancellationToken) ?? throw new UnsupportedFeatureException(ErrorIds.CompactUnsupported,
+            $"The disk {Location} is {Format}, which cannot be made shorter in place; convert it into a new file.");
+
     /// <inheritdoc cref="StackImage.DiskSize"/>
     public long DiskSize => _active.DiskSize;
 

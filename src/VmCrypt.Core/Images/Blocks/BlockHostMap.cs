@@ -5,13 +5,22 @@ namespace VmCrypt.Core.Images.Blocks;
 /// <summary>What each byte of a file is for whose disk is cut into large blocks.</summary>
 internal static class BlockHostMap
 {
-    /// <summary>Completes a map by the blocks of the table.</summary>
-    /// <param name="structures">All that is no block's data.</param>
-    /// <param name="around">What stands in the file for the sake of one stored block, such as its bitmap.</param>
-    public static async ValueTask<HostMap> ReadAsync(
-        BlockTable table, IEnumerable<HostArea> structures, Func<long, BlockEntry, CancellationToken, ValueTask<HostArea>> around, CancellationToken cancellationToken)
+    public static async ValueTask<HostMap> ReadAsync(BlockTable table, CancellationToken cancellationToken)
     {
-        List<HostArea> areas = [.. structures];
+        (List<HostArea> areas, List<string> defects) = await GatherAsync(table, cancellationToken);
+        if (table.LeadBytes > 0)
+        {
+            areas.AddRange([.. areas.Where(area => area.Use == HostUse.Data).Select(area => new HostArea(area.Offset - table.LeadBytes, table.LeadBytes, HostUse.Metadata))]);
+        }
+
+        areas.Add(new HostArea(table.File.Length - table.EndBytes, table.EndBytes, HostUse.Metadata));
+        return new HostMap(HostAreas.Complete(areas, table.File.Length), defects);
+    }
+
+    /// <summary>Structures and blocks (without <see cref="BlockTable.LeadBytes"/>) in no order, and what is wrong with entries, which are passed over then.</summary>
+    public static async ValueTask<(List<HostArea> Areas, List<string> Defects)> GatherAsync(BlockTable table, CancellationToken cancellationToken)
+    {
+        List<HostArea> areas = [.. table.Structures];
         List<string> defects = [];
         for (long block = 0; block < table.BlockCount;)
         {
@@ -22,12 +31,12 @@ internal static class BlockHostMap
                 if (entry.IsStored)
                 {
                     areas.Add(new HostArea(entry.Offset, table.UsedBytes(block), HostUse.Data, block * table.BlockSize));
-                    areas.Add(await around(block, entry, cancellationToken));
+                    areas.Add(await table.BitmapOfAsync(block, entry, cancellationToken));
                 }
             }
             catch (InvalidImageException defect)
             {
-                // The walk goes on: what lies elsewhere is still to be judged.
+                // What lies elsewhere is still to be judged.
                 defects.Add(defect.Message);
                 block++;
                 continue;
@@ -36,6 +45,6 @@ internal static class BlockHostMap
             block += entry.IsStored ? 1 : await table.CountAlikeAsync(block, table.BlockCount - block, cancellationToken);
         }
 
-        return new HostMap(HostAreas.Complete(areas, table.File.Length), defects);
+        return (areas, defects);
     }
 }

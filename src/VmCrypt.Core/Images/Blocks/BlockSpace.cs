@@ -47,5 +47,13 @@ internal sealed class BlockSpace
         }
     }
 
+    /// <summary>Gives nothing away any more that was freed before: somebody else has a use for all of it.</summary>
+    public void Forget()
+    {
+        _added.Clear();
+        _written.Clear();
+        _free.Clear();
+    }
+
     public bool TryTake(out long place) => _free.TryPop(out place);
 }

@@ -46,6 +46,21 @@ internal abstract class BlockTable(IBlockDevice file, long diskSize, int blockSi
 
     public long BlockCount => (DiskSize / blockSize) + (DiskSize % blockSize == 0 ? 0 : 1);
 
+    /// <summary>All of the file that is no block's: headers and tables. Without what stands at its very end.</summary>
+    public abstract IEnumerable<HostArea> Structures { get; }
+
+    /// <summary>Bytes at the end of the file that move with it.</summary>
+    public virtual int EndBytes => 0;
+
+    /// <summary>Bytes in front of a block's data that move with it.</summary>
+    public virtual int LeadBytes => 0;
+
+    /// <summary>What the place of a block's data must be a multiple of, in bytes.</summary>
+    public abstract int PlaceAlignment { get; }
+
+    /// <summary>What it had better be a multiple of.</summary>
+    public virtual int GoodAlignment => PlaceAlignment;
+
     /// <summary>Bytes of the block that the disk has: all, save in the last one.</summary>
     public int UsedBytes(long block) => (int)Math.Min(blockSize, DiskSize - (block * blockSize));
 
@@ -71,6 +86,15 @@ internal abstract class BlockTable(IBlockDevice file, long diskSize, int blockSi
 
     /// <summary>Empties entries that do not count yet; answers how many it has looked at, 1 to <paramref name="most"/>.</summary>
     public abstract ValueTask<long> ForgetEntriesAsync(long index, long most, CancellationToken cancellationToken);
+
+    /// <summary>Where the bitmap of a stored block stands that has a place of its own; empty where it has none.</summary>
+    public virtual ValueTask<HostArea> BitmapOfAsync(long block, BlockEntry entry, CancellationToken cancellationToken) => default;
+
+    /// <summary>Says that a stored block, with its bitmap if that stands in front of it, has been copied to another place; the old one is nobody's then.</summary>
+    public abstract ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken);
+
+    /// <summary>Cuts the file off behind <paramref name="end"/>; nothing on disk refers to what is lost.</summary>
+    public abstract ValueTask TruncateAsync(long end, CancellationToken cancellationToken);
 
     /// <summary>Makes the file longer by a block and returns its place, which reads as zeros.</summary>
     public abstract ValueTask<long> GrowAsync(CancellationToken cancellationToken);

@@ -1,5 +1,6 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images.Blocks;
 
 namespace VmCrypt.Core.Images.Vhd;
 
@@ -42,6 +43,9 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
 
     public void AttachParent(IBlockDevice parent) =>
         throw new InvalidInputException(ErrorIds.ImageLayerUnexpected, "A fixed disk has no parent.");
+
+    public ValueTask<long> CompactAsync(IProgress<JobProgress> progress, CancellationToken cancellationToken) =>
+        throw BlockCompactor.RefusesFixed();
 
     ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken)
     {

@@ -7,8 +7,9 @@ internal sealed class VhdFooters(IBlockDevice file, VhdFooter footer)
 {
     public VhdFooter Current { get; private set; } = footer;
 
-    public ValueTask WriteEndAsync(CancellationToken cancellationToken) =>
-        file.WriteAsync(file.Length - VhdFooter.Size, Current.Encode(), cancellationToken);
+    public ValueTask WriteEndAsync(CancellationToken cancellationToken) => WriteAtAsync(file.Length - VhdFooter.Size, cancellationToken);
+
+    public ValueTask WriteAtAsync(long offset, CancellationToken cancellationToken) => file.WriteAsync(offset, Current.Encode(), cancellationToken);
 
     /// <summary>Changes the size that both footers of a dynamic disk name.</summary>
     /// <remarks>Crash: one of the sizes, and the table has room for both.</remarks>

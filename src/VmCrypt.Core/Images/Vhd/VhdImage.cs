@@ -102,7 +102,8 @@ public sealed class VhdImage : IVirtualDisk, IHostMapped
         _backing.Attach(parent);
     }
 
-    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken) => _table.MapHostAsync(cancellationToken);
+    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken) =>
+        BlockHostMap.ReadAsync(_table, cancellationToken);
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -145,6 +146,12 @@ public sealed class VhdImage : IVirtualDisk, IHostMapped
         BlockGuard.Resizable(this, length);
         await new VhdResizer(_file, _layout, _table, _footers, _backing, _engine.Value).ResizeAsync(length, cancellationToken);
         Volatile.Write(ref _length, length);
+    }
+
+    public async ValueTask<long> CompactAsync(IProgress<JobProgress> progress, CancellationToken cancellationToken)
+    {
+        BlockGuard.Writable(this);
+        return await new BlockCompactor(_table, _engine.Value).RunAsync(progress, cancellationToken);
     }
 
     /// <summary>Writes out changed tables, then disposes everything that the image owns, even if that fails.</summary>

@@ -175,13 +175,42 @@ internal sealed class VhdTable : BlockTable
         await File.ZeroAsync(place, BlockSize, ZeroFlags.None, cancellationToken);
     }
 
-    public ValueTask<HostMap> MapHostAsync(CancellationToken cancellationToken) => BlockHostMap.ReadAsync(this,
+    public override IEnumerable<HostArea> Structures =>
     [
         new HostArea(0, VhdFooter.Size, HostUse.Metadata),
         new HostArea(_header, _endOfHeaders - _header, HostUse.Metadata),
         new HostArea(Offset, ((Entries * sizeof(uint)) + PageSize - 1) & -PageSize, HostUse.Metadata),
-        new HostArea(File.Length - VhdFooter.Size, VhdFooter.Size, HostUse.Metadata),
-    ], (_, entry, _) => ValueTask.FromResult(new HostArea(entry.Offset - _bitmapBytes, _bitmapBytes, HostUse.Metadata)), cancellationToken);
+    ];
+
+    public override int EndBytes => VhdFooter.Size;
+
+    public override int LeadBytes => _bitmapBytes;
+
+    public override int PlaceAlignment => VhdLimits.Sector;
+
+    public override int GoodAlignment => DataAlignment;
+
+    public override async ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken)
+    {
+        long old = ((long)await EntryAsync(block, cancellationToken)) * VhdLimits.Sector;
+        await SetAsync(block, (uint)((place - _bitmapBytes) / VhdLimits.Sector), cancellationToken);
+        Cache.Forget(old, _bitmapBytes);
+        Cache.Forget(place - _bitmapBytes, _bitmapBytes);
+    }
+
+    /// <remarks>Crash: a footer stands where the file will end, before it ends there; and one at the start all the time.</remarks>
+    public override async ValueTask TruncateAsync(long end, CancellationToken cancellationToken)
+    {
+        if (end + VhdFooter.Size < File.Length)
+        {
+            await _footers.WriteAtAsync(end, cancellationToken);
+            await File.FlushAsync(cancellationToken);
+            await File.SetLengthAsync(end + VhdFooter.Size, cancellationToken);
+            await File.FlushAsync(cancellationToken);
+        }
+
+        _end = -1;
+    }
 
     /// <summary>Finds the end of all that the file holds, once, by looking at every entry; before the first block loses its place.</summary>
     private async ValueTask SurveyAsync(CancellationToken cancellationToken)

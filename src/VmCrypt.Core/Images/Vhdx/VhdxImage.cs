@@ -21,6 +21,7 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
     private readonly SemaphoreSlim _starting = new(1, 1);
     private long _length;
     private BlockEngine? _engine;
+    private bool _isNewContent;
 
     private VhdxImage(VhdxLayout layout, VhdxOpenOptions options)
     {
@@ -100,7 +101,8 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
         _backing.Attach(parent);
     }
 
-    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken) => _table.MapHostAsync(cancellationToken);
+    ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken) =>
+        BlockHostMap.ReadAsync(_table, cancellationToken);
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -146,6 +148,15 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
         Volatile.Write(ref _length, length);
     }
 
+    /// <remarks>Children still know the disk afterwards: its content, and so its data_write_guid, stay what they are.</remarks>
+    public async ValueTask<long> CompactAsync(IProgress<JobProgress> progress, CancellationToken cancellationToken)
+    {
+        BlockGuard.Writable(this);
+        return Kind == VirtualDiskKind.Fixed
+            ? throw BlockCompactor.RefusesFixed()
+            : await new BlockCompactor(_table, await EngineAsync(cancellationToken, keepsContent: true)).RunAsync(progress, cancellationToken);
+    }
+
     /// <summary>Writes out changed tables and empties the log, then disposes everything that the image owns, even if that fails.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -169,19 +180,26 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
     }
 
     /// <summary>The engine, started by the first change.</summary>
-    private ValueTask<BlockEngine> EngineAsync(CancellationToken cancellationToken) =>
-        _engine is { } engine ? new(engine) : StartEngineAsync(cancellationToken);
+    /// <param name="keepsContent">The guest will not see the change.</param>
+    private ValueTask<BlockEngine> EngineAsync(CancellationToken cancellationToken, bool keepsContent = false) =>
+        _engine is { } engine && (keepsContent || _isNewContent) ? new(engine) : StartEngineAsync(keepsContent, cancellationToken);
 
-    private async ValueTask<BlockEngine> StartEngineAsync(CancellationToken cancellationToken)
+    private async ValueTask<BlockEngine> StartEngineAsync(bool keepsContent, CancellationToken cancellationToken)
     {
         await _starting.WaitAsync(cancellationToken);
         try
         {
             if (_engine is null)
             {
-                await BeginChangesAsync(cancellationToken);
+                await BeginChangesAsync(keepsContent, cancellationToken);
                 _engine = new BlockEngine(_table, _backing);
             }
+            else if (!keepsContent && !_isNewContent)
+            {
+                await _layout.Headers.UpdateAsync(header => header with { DataWriteGuid = Guid.NewGuid() }, cancellationToken);
+            }
+
+            _isNewContent |= !keepsContent;
 
             return _engine;
         }
@@ -193,7 +211,7 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
 
     /// <summary>New identities, and the log's last word, before anything else changes.</summary>
     /// <remarks>Crash: the file is as it was, under a new file_write_guid perhaps; a log that waits is replayed again.</remarks>
-    private async ValueTask BeginChangesAsync(CancellationToken cancellationToken)
+    private async ValueTask BeginChangesAsync(bool keepsContent, CancellationToken cancellationToken)
     {
         var session = Guid.NewGuid();
         if (_layout.Storage.IsReplayPending)
@@ -203,7 +221,12 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
         }
 
         await _layout.Headers.UpdateAsync(
-            header => header with { FileWriteGuid = session, DataWriteGuid = Guid.NewGuid(), LogGuid = Guid.Empty }, cancellationToken);
+            header => header with
+            {
+                FileWriteGuid = session,
+                DataWriteGuid = keepsContent ? header.DataWriteGuid : Guid.NewGuid(),
+                LogGuid = Guid.Empty,
+            }, cancellationToken);
     }
 
     private void CheckChange(long offset, long count)

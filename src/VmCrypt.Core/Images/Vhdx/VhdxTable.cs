@@ -147,17 +147,37 @@ internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
             [.. pages.OrderByDescending(page => page.Page.Kind).ThenByDescending(page => page.Write.Offset).Select(page => page.Write)],
             cancellationToken);
 
-    public ValueTask<HostMap> MapHostAsync(CancellationToken cancellationToken) => BlockHostMap.ReadAsync(this,
+    public override IEnumerable<HostArea> Structures =>
     [
         new HostArea(0, VhdxLimits.Alignment, HostUse.Metadata),
         new HostArea((long)_header.LogOffset, _header.LogBytes, HostUse.Metadata),
         .. Regions.Select(region => new HostArea(region.Offset, region.Length, HostUse.Metadata)),
-    ], BitmapAreaAsync, cancellationToken);
+    ];
 
-    private async ValueTask<HostArea> BitmapAreaAsync(long block, BlockEntry entry, CancellationToken cancellationToken) =>
+    public override int PlaceAlignment => VhdxLimits.Alignment;
+
+    public override async ValueTask<HostArea> BitmapOfAsync(long block, BlockEntry entry, CancellationToken cancellationToken) =>
         entry.Kind == BlockKind.Partial
             ? new HostArea((await BitmapPlaceAsync(block - (block % _geometry.ChunkRatio), 0, cancellationToken)).PageOffset, BitmapBytes, HostUse.Metadata)
             : default;
+
+    public override async ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken)
+    {
+        long index = _geometry.BlockIndex(block);
+        await SetAsync(index, new VhdxBatEntry((await EntryAsync(index, cancellationToken)).State, place), cancellationToken);
+    }
+
+    /// <remarks>The log is emptied first: its entries tell how long the file was, and shall not find it shorter.</remarks>
+    public override async ValueTask TruncateAsync(long end, CancellationToken cancellationToken)
+    {
+        long length = (end + VhdxLimits.Alignment - 1) & -(long)VhdxLimits.Alignment;
+        if (length < File.Length)
+        {
+            await log.CloseAsync(cancellationToken);
+            await File.SetLengthAsync(length, cancellationToken);
+            await File.FlushAsync(cancellationToken);
+        }
+    }
 
     private async ValueTask EnsureBitmapAsync(long block, CancellationToken cancellationToken)
     {
