@@ -35,6 +35,22 @@ Describe 'Secrets and disks of libvirt' -Skip:(-not $libvirt) {
             [System.Text.Encoding]::UTF8.GetString([Convert]::FromBase64String((Invoke-Virsh secret-get-value $secret.Uuid).Trim())) | Should -BeExactly 'second'
         }
 
+        It 'takes the secrets of a VM from the key store' {
+            $configBefore = $env:VMCRYPT_CONFIG
+            $env:VMCRYPT_CONFIG = "$TestDrive/config"
+            try {
+                $null = New-DiskKeyStore -KeyFile "$TestDrive/store.key"
+                $path = New-TestImage
+                $null = Register-DiskKey $path -Passphrase $first -Vm web01
+                $secret = Register-LibvirtSecret -Vm web01
+                $secret.Name | Should -BeExactly $path
+                $null = Update-DiskKey $path -NewPassphrase $second @cheap
+                (Register-LibvirtSecret $path -StoredKey -Force).Uuid | Should -Be $secret.Uuid
+                [System.Text.Encoding]::UTF8.GetString([Convert]::FromBase64String((Invoke-Virsh secret-get-value $secret.Uuid).Trim())) | Should -BeExactly 'second'
+                { Register-LibvirtSecret $path -AnyToken -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,*'
+            } finally { $env:VMCRYPT_CONFIG = $configBefore }
+        }
+
         It 'keeps a private value to itself' {
             $path = New-TestImage
             $secret = Register-LibvirtSecret $path -Passphrase $first -Private -Ephemeral

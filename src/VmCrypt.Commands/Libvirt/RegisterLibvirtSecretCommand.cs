@@ -11,7 +11,7 @@ namespace VmCrypt.Commands.Libvirt;
 /// <summary>Gives libvirt the passphrase of an image, proven to open it, or another secret.</summary>
 [Cmdlet(VerbsLifecycle.Register, "LibvirtSecret", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(LibvirtSecret))]
-public sealed class RegisterLibvirtSecretCommand : SecretCmdlet
+public sealed class RegisterLibvirtSecretCommand : UnlockingCmdlet
 {
     private const string NamedSet = "Named";
 
@@ -45,9 +45,9 @@ public sealed class RegisterLibvirtSecretCommand : SecretCmdlet
 
     private protected override void Begin()
     {
-        if (VolumeKeyFile is not null)
+        if (VolumeKeyFile is not null || ByToken)
         {
-            throw new InvalidInputException(ErrorIds.InvalidParameter, "libvirt takes a passphrase; a volume key opens no disk there.");
+            throw new InvalidInputException(ErrorIds.InvalidParameter, "libvirt takes a passphrase; a volume key, which is what a token gives, opens no disk there.");
         }
     }
 
@@ -55,7 +55,7 @@ public sealed class RegisterLibvirtSecretCommand : SecretCmdlet
     {
         if (Shell.ShouldProcess(location.Text, $"Give its passphrase to libvirt ({ConnectUri})"))
         {
-            using DiskKeys keys = RequireKeys();
+            using DiskKeys keys = KeysFor(location);
             if (!Run(token => KeySlots.TryAsync(location, OpenOptions, keys, token)).Opens)
             {
                 throw new WrongKeyException(ErrorIds.WrongPassphrase, $"The passphrase does not open {location}, so libvirt was not given it.");

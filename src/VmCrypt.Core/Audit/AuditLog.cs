@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Database;
@@ -88,6 +89,23 @@ public sealed class AuditLog(string path, TimeProvider? clock = null)
 
     private async ValueTask<AuditArchive?> ArchiveAsync(CancellationToken cancellationToken) =>
         Folder is not null && await HostDatabase.OfAsync(Folder, cancellationToken) is { } database ? new AuditArchive(database, _clock) : null;
+
+    /// <summary>The entries whose lines are whole, oldest first; not whether their chain holds.</summary>
+    public async IAsyncEnumerable<AuditEntry> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (!File.Exists(Path))
+        {
+            yield break;
+        }
+
+        await foreach (string text in File.ReadLinesAsync(Path, cancellationToken))
+        {
+            if (AuditLine.TryRead(Encoding.UTF8.GetBytes(text)) is { } line)
+            {
+                yield return line.Entry;
+            }
+        }
+    }
 
     private FileStream Open()
     {

@@ -17,6 +17,9 @@ public static partial class ErrorIds
     /// <summary>The key store is well formed, but was changed by somebody who does not have its key.</summary>
     public const string KeyStoreForged = nameof(KeyStoreForged);
 
+    /// <summary>The key store has seen fewer changes than the audit log knows of: an earlier state was put back.</summary>
+    public const string KeyStoreRolledBack = nameof(KeyStoreRolledBack);
+
     /// <summary>Nothing that was given, and nothing on this host, opens the key store.</summary>
     public const string KeyStoreLocked = nameof(KeyStoreLocked);
 

@@ -164,16 +164,6 @@ public sealed class SharedKeysTests : IAsyncLifetime
         Assert.Null(await HostDatabase.OfAsync(folder, Token));
     }
 
-    [Theory]
-    [InlineData("Host=127.0.0.1;Password=secret")]
-    [InlineData("Host")]
-    [InlineData("No Such Word=1")]
-    public async Task A_connection_string_holds_no_password_and_no_nonsense(string connection)
-    {
-        var fault = await Assert.ThrowsAsync<InvalidInputException>(() => HostDatabase.SetAsync(new ConfigurationFolder(_scratch["none"]), connection, Token));
-        Assert.Equal(ErrorIds.DatabaseConnectionInvalid, fault.ErrorId);
-    }
-
     private async Task<DiskKeyStore> MakeStoreAsync()
     {
         DiskKeyStore store = DiskKeyStore.Of(await SharedHost.MakeAsync(_scratch, _server, "host"));

@@ -30,7 +30,7 @@ public sealed partial class DiskKeyRing
             await pending.CommitAsync(cancellationToken);
         }
 
-        await _audit.WriteAsync("KeyStore.Backup", _repository.Name, ("file", path), ("keys", $"{wrapped.Length}"));
+        await _audit.WriteAsync("KeyStore.Backup", _repository.Name, _key.Store, changes: 0, ("file", path), ("keys", $"{wrapped.Length}"));
         return wrapped.Length;
     }
 
@@ -56,12 +56,13 @@ public sealed partial class DiskKeyRing
             }
         }
 
+        long changes = 0;
         foreach (KeyChange.Put[] batch in puts.Chunk(Batch))
         {
-            await _repository.ChangeAsync(_key, batch, cancellationToken);
+            changes = await _repository.ChangeAsync(_key, batch, cancellationToken);
         }
 
-        await _audit.WriteAsync("KeyStore.Restore", _repository.Name, ("file", path), ("keys", $"{puts.Count}"));
+        await _audit.WriteAsync("KeyStore.Restore", _repository.Name, _key.Store, changes, ("file", path), ("keys", $"{puts.Count}"));
         return new KeyStoreRestoration(puts.Count, stored.Count - puts.Count);
     }
 

@@ -85,7 +85,7 @@ public sealed partial class DiskKeyRing : IDisposable
     public async Task UnregisterAsync(DiskKeyEntry entry, CancellationToken cancellationToken)
     {
         long changes = await _repository.ChangeAsync(_key, [new KeyChange.Remove(entry.Id)], cancellationToken);
-        await _audit.WriteAsync("DiskKey.Unregister", entry, ("storeChanges", $"{changes}"));
+        await _audit.WriteAsync("DiskKey.Unregister", entry, _key.Store, changes);
     }
 
     /// <summary>Hands out what opens the image, which is written down and counted before. The caller disposes it.</summary>
@@ -95,7 +95,7 @@ public sealed partial class DiskKeyRing : IDisposable
     public async Task<DiskKeys> TakeAsync(DiskKeyEntry entry, DiskLocation location, DiskOpenOptions options, int? slot, CancellationToken cancellationToken)
     {
         long changes = await _repository.ChangeAsync(_key, [new KeyChange.Use(entry.Id, _clock.GetUtcNow())], cancellationToken);
-        await _audit.WriteAsync("DiskKey.Use", entry, ("storeChanges", $"{changes}"));
+        await _audit.WriteAsync("DiskKey.Use", entry, _key.Store, changes);
         if (entry.Pending is null)
         {
             return new DiskKeys(_key.Unwrap(entry, entry.Current)) { Slot = slot };
@@ -121,7 +121,7 @@ public sealed partial class DiskKeyRing : IDisposable
     {
         entry = entry with { Revision = entry.Revision + 1 };
         long changes = await _repository.ChangeAsync(_key, [new KeyChange.Put(entry)], cancellationToken);
-        await _audit.WriteAsync(action, entry, ("slot", $"{entry.Slot}"), ("storeChanges", $"{changes}"));
+        await _audit.WriteAsync(action, entry, _key.Store, changes, ("slot", $"{entry.Slot}"));
         return entry;
     }
 

@@ -41,7 +41,7 @@ public sealed class DiskKeyStore
         using var key = new StoreKey(SecretBuffer.Random(StoreKey.Size), id);
         KeyProtector made = await KeyProtection.MakeAsync(protector, id, key.Raw, _clock.GetUtcNow(), cancellationToken);
         await repository.CreateAsync(new KeyStoreHead(id, [made]), key, cancellationToken);
-        await _audit.WriteAsync("KeyStore.Create", repository.Name, ("store", $"{id}"), ("protector", $"{made.Kind}"));
+        await _audit.WriteAsync("KeyStore.Create", repository.Name, id, changes: 0, ("protector", $"{made.Kind}"));
         return await DescribeAsync(cancellationToken);
     }
 

@@ -23,8 +23,8 @@ internal interface IKeyRepository
     /// <exception cref="DeviceBusyException"><see cref="ErrorIds.DiskKeyChanged"/>: a record is not of the revision before the one to be put.</exception>
     Task<long> ChangeAsync(StoreKey key, IReadOnlyList<KeyChange> changes, CancellationToken cancellationToken);
 
-    /// <summary>Replaces the list of protectors.</summary>
-    Task ProtectAsync(StoreKey key, IReadOnlyList<KeyProtector> protectors, CancellationToken cancellationToken);
+    /// <summary>Replaces the list of protectors by what <paramref name="change"/> makes of the one that is there; other writers wait. Tells how many changes the store has seen.</summary>
+    Task<long> ProtectAsync(StoreKey key, Func<IReadOnlyList<KeyProtector>, IReadOnlyList<KeyProtector>> change, CancellationToken cancellationToken);
 
     /// <summary>Reads everything and checks that it belongs together.</summary>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.KeyStoreForged"/>, <see cref="ErrorIds.KeyStoreDamaged"/>.</exception>

@@ -30,6 +30,9 @@ internal sealed class StoreKey : IDisposable
         _marking = Derive("vmcrypt key store: records"u8);
     }
 
+    /// <summary>The id of the store.</summary>
+    public Guid Store => _store;
+
     /// <summary>The 32 bytes, for a protector to wrap; borrowed.</summary>
     public SecretBuffer Raw => _key;
 

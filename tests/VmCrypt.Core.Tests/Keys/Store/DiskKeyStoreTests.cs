@@ -283,6 +283,33 @@ public sealed class DiskKeyStoreTests
     }
 
     [Fact]
+    public async Task A_store_that_was_put_back_to_an_earlier_state_is_told_by_the_audit_log()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        await folder.RegisterAsync("web");
+        byte[] earlier = File.ReadAllBytes(folder.File);
+        await folder.RegisterAsync("db");
+        using (DiskKeyRing now = await folder.UnlockAsync())
+        {
+            Assert.Equal((2, 2), ((int)(await now.VerifyAsync(Token)).Entries, (int)(await now.VerifyAsync(Token)).Changes));
+        }
+
+        File.WriteAllBytes(folder.File, earlier);
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        Assert.Equal(ErrorIds.KeyStoreRolledBack, (await Assert.ThrowsAsync<InvalidImageException>(() => ring.VerifyAsync(Token))).ErrorId);
+    }
+
+    [Fact]
+    public async Task Protectors_that_are_added_at_the_same_time_are_all_there()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(number => ring.AddProtectorAsync(NewKeyProtector.OfKeyFile(folder.Scratch[$"{number}.key"]), Token)));
+
+        Assert.Equal(5, (await folder.Store.DescribeAsync(Token)).Protectors.Length);
+    }
+
+    [Fact]
     public async Task A_stored_key_is_tried_by_really_unlocking()
     {
         using StoreFolder folder = await StoreFolder.MakeAsync();

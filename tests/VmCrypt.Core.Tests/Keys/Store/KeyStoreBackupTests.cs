@@ -69,7 +69,7 @@ public sealed class KeyStoreBackupTests
         await here.RegisterAsync("db");
         await BackupAsync(here);
         byte[] file = File.ReadAllBytes(here.Scratch["backup"]);
-        for (int at = 4200; at < file.Length; at += 31)
+        for (int at = 4200; at < file.Length; at += 127)
         {
             byte[] changed = [.. file];
             changed[at] ^= 0x10;

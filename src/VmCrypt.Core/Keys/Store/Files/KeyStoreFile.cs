@@ -67,13 +67,15 @@ internal sealed class KeyStoreFile(ConfigurationFolder folder) : IKeyRepository
         return view.Commit.Changes + 1;
     }
 
-    public async Task ProtectAsync(StoreKey key, IReadOnlyList<KeyProtector> protectors, CancellationToken cancellationToken)
+    public async Task<long> ProtectAsync(StoreKey key, Func<IReadOnlyList<KeyProtector>, IReadOnlyList<KeyProtector>> change, CancellationToken cancellationToken)
     {
         using FileLock gate = await FileLock.TakeAsync(_path, s_patience, cancellationToken);
         await using IBlockDevice device = await OpenAsync(writable: true, cancellationToken);
         KeyStoreView view = await KeyStoreView.OpenAsync(device, key, cancellationToken);
+        KeyStoreHead head = view.Head with { Protectors = change(view.Head.Protectors) };
         List<DiskKeyEntry> all = await view.ListAsync(cancellationToken);
-        await WriteAsync(KeyStoreWriter.Build(view.Head with { Protectors = protectors }, all, view.Commit.Changes + 1, key), cancellationToken);
+        await WriteAsync(KeyStoreWriter.Build(head, all, view.Commit.Changes + 1, key), cancellationToken);
+        return view.Commit.Changes + 1;
     }
 
     public async Task<KeyStoreState> VerifyAsync(StoreKey key, CancellationToken cancellationToken)

@@ -60,8 +60,17 @@ internal sealed class SharedKeys(HostDatabase database) : IKeyRepository
         },
         cancellationToken);
 
-    public Task ProtectAsync(StoreKey key, IReadOnlyList<KeyProtector> protectors, CancellationToken cancellationToken) => database.TransactAsync(
-        session => session.RunAsync("update vmcrypt.key_store set protectors = $1, changes = changes + 1", TextOf(protectors)), cancellationToken);
+    public Task<long> ProtectAsync(
+        StoreKey key, Func<IReadOnlyList<KeyProtector>, IReadOnlyList<KeyProtector>> change, CancellationToken cancellationToken) => database.TransactAsync(
+        async session =>
+        {
+            // Locks the row, so that the list which is changed is the newest.
+            List<long> count = await session.QueryAsync("update vmcrypt.key_store set changes = changes + 1 returning changes", row => row.GetInt64(0));
+            KeyStoreHead head = await ReadHeadAsync(session) ?? throw Missing();
+            await session.RunAsync("update vmcrypt.key_store set protectors = $1", TextOf(change(head.Protectors)));
+            return count[0];
+        },
+        cancellationToken);
 
     public async Task<KeyStoreState> VerifyAsync(StoreKey key, CancellationToken cancellationToken)
     {
