@@ -78,26 +78,12 @@ internal static class HeaderAside
     {
         await using IBlockDevice file = await shelf.OpenAsync(HeaderStage.Active, cancellationToken);
         LuksHeader header = await LuksHeader.OpenAsync(file, LuksOpenOptions.Default with { Placement = LuksPlacement.Detached }, cancellationToken);
-        using VolumeKey key = await UnlockAsync(header, passphrases, cancellationToken);
+        using VolumeKey key = await Passphrases.UnlockAsync(header, passphrases, cancellationToken);
         Luks2Metadata metadata = (await Luks2Copies.ReadAsync(file, cancellationToken)).Current.Metadata;
         long length = (data.Length - header.Payload.Offset) / header.Payload.SectorSize * header.Payload.SectorSize;
         long moved = Luks2ReencryptStart.MovedLength(metadata, length);
         await HeaderInFront.CopyAsync(data, header.Payload.Offset, data, 0, moved, CancellationToken.None);
         await data.FlushAsync(CancellationToken.None);
         await Luks2ReencryptStart.DecryptAsync(file, length, key, resilience, CancellationToken.None);
-    }
-
-    private static async ValueTask<VolumeKey> UnlockAsync(LuksHeader header, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
-    {
-        for (int next = 0; ; next++)
-        {
-            try
-            {
-                return (await header.UnlockAsync(passphrases[next], slot: null, cancellationToken)).Key;
-            }
-            catch (WrongKeyException) when (next < passphrases.Count - 1)
-            {
-            }
-        }
     }
 }

@@ -23,8 +23,8 @@ internal sealed class PayloadReencryption : IDisposable
     private const long MaxZoneLength = 1 << 30;
 
     private readonly IBlockDevice _data;
-    private readonly Luks2ReencryptHeader _header;
-    private readonly Luks2ReencryptPlan _plan;
+    private readonly IZoneJournal _journal;
+    private readonly IZonePlan _plan;
     private readonly ZoneMap _map;
     private readonly PayloadCipher _cipher;
     private readonly ZoneProtection _protection;
@@ -34,44 +34,58 @@ internal sealed class PayloadReencryption : IDisposable
     private ZoneBuffer _current;
     private ZoneBuffer _next;
 
-    /// <param name="data">Holds the payload, and the header where that is attached; borrowed.</param>
-    /// <param name="header">Borrowed.</param>
-    /// <param name="keys">Borrowed; needed no longer when this returns.</param>
-    /// <param name="leaveHoles">Holes of a plain disk stay holes, and read as noise when it is encrypted.</param>
+    /// <param name="data">Holds the payload, and the journal where that lies with it; borrowed.</param>
+    /// <param name="journal">Borrowed.</param>
+    /// <param name="payload">What is rewritten; its ciphers are taken.</param>
     /// <param name="zoneLength">Bytes of a zone at most.</param>
-    public PayloadReencryption(IBlockDevice data, Luks2ReencryptHeader header, Luks2ReencryptKeys keys, bool leaveHoles, int zoneLength = DefaultZoneLength)
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.Luks2ReencryptionUnsupported"/>.</exception>
+    public PayloadReencryption(IBlockDevice data, IZoneJournal journal, Payload payload, int zoneLength = DefaultZoneLength)
     {
         _data = data;
-        _header = header;
-        _plan = header.Plan;
-        _length = _plan.PayloadLength(data.Length);
-        _protection = new ZoneProtection(_plan);
+        _journal = journal;
+        _plan = journal.Plan;
+        (_length, _map, _cipher, _protection) = payload;
         _longest = Math.Min(zoneLength, _protection.Capacity) / _plan.Alignment * _plan.Alignment;
         long capacity = Math.Max(_longest, _plan.MovedLength);
-        if (_longest == 0 || _plan.MovedLength > Math.Min(MaxZoneLength, _plan.Course == Luks2Course.MoveDown ? _protection.Capacity : long.MaxValue))
+        bool movedFits = _plan.MovedLength <= Math.Min(MaxZoneLength, _protection.Capacity);
+        if (_longest == 0 || !movedFits)
         {
+            _cipher.Dispose();
             throw new UnsupportedFeatureException(ErrorIds.Luks2ReencryptionUnsupported,
-                $"The area of {_plan.Slot.Area.Size} bytes that protects the re-encryption is too small, or its moved part of {_plan.MovedLength} bytes too large.");
+                $"The area that protects the re-encryption is too small, or its moved part of {_plan.MovedLength} bytes too large.");
         }
 
         int record = _protection.UsesChecksums ? (int)_protection.RecordLength(capacity) : 0;
-        _map = new ZoneMap(data, _plan, leaveHoles);
-        _cipher = new PayloadCipher(_plan, keys);
         _io = new ZoneIO(data, _plan, _cipher, _protection);
         _current = new ZoneBuffer((int)capacity, record);
         _next = new ZoneBuffer((int)capacity, record);
     }
 
+    /// <summary>What is rewritten, and how.</summary>
+    /// <param name="Length">Bytes of the payload.</param>
+    /// <param name="Map">Says which of them are stored.</param>
+    /// <param name="Cipher">Turns them into what they become.</param>
+    /// <param name="Protection">Of zones in their own place.</param>
+    public sealed record Payload(long Length, ZoneMap Map, PayloadCipher Cipher, ZoneProtection Protection)
+    {
+        /// <param name="data">Holds the payload.</param>
+        /// <param name="plan">That of its LUKS2 header.</param>
+        /// <param name="keys">Borrowed; needed no longer when this returns.</param>
+        /// <param name="leaveHoles">Holes of a plain disk stay holes, and read as noise when it is encrypted.</param>
+        public static Payload Of(IBlockDevice data, Luks2ReencryptPlan plan, Luks2ReencryptKeys keys, bool leaveHoles) =>
+            new(plan.PayloadLength(data.Length), new ZoneMap(data, plan, leaveHoles), PayloadCipher.Of(plan, keys), ZoneProtection.Of(plan));
+    }
+
     /// <summary>Rewrites all that is left and ends the re-encryption.</summary>
     public async Task RunAsync(IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
-        Luks2ReencryptPosition position = _header.Position(_length);
-        await _header.BeginAsync(cancellationToken);
+        PayloadPosition position = _journal.Position(_length);
+        await _journal.BeginAsync(cancellationToken);
         long done = position.Done;
         long before = done;
         if (position.Hot is { } hot)
         {
-            var recovery = new ZoneRecovery(_data, _header, _map, _io, _cipher, _protection);
+            var recovery = new ZoneRecovery(_data, _journal, _map, _io, _cipher, _protection);
             await recovery.RunAsync(hot, _current, cancellationToken);
             done += hot.Length;
             await CommitAsync(done);
@@ -83,7 +97,7 @@ internal sealed class PayloadReencryption : IDisposable
             while (await loading)
             {
                 (_current, _next) = (_next, _current);
-                Luks2Zone zone = _current.Zone;
+                PayloadZone zone = _current.Zone;
                 cancellationToken.ThrowIfCancellationRequested();
                 await ProtectAsync();
                 loading = LoadNextAsync(DoneAfter(zone), cancellationToken);
@@ -100,7 +114,7 @@ internal sealed class PayloadReencryption : IDisposable
             await ((Task)loading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        await _header.FinishAsync(_length);
+        await _journal.FinishAsync(_length);
         progress?.Report(new JobProgress(Activity, _length, _length) { BeforeBytes = before });
     }
 
@@ -119,16 +133,16 @@ internal sealed class PayloadReencryption : IDisposable
     };
 
     // The end is not told before FinishAsync, which tells it in one change.
-    private ValueTask CommitAsync(long done) => done < _length ? _header.CommitAsync(_length, new Luks2ReencryptPosition(done)) : ValueTask.CompletedTask;
+    private ValueTask CommitAsync(long done) => done < _length ? _journal.CommitAsync(_length, new PayloadPosition(done)) : ValueTask.CompletedTask;
 
-    private long DoneAfter(Luks2Zone zone) => Luks2ReencryptSegments.DoneBefore(_plan, zone, _length) + zone.Length;
+    private long DoneAfter(PayloadZone zone) => _plan.DoneBefore(zone, _length) + zone.Length;
 
     /// <summary>Loads the next zone that has anything to do; false where there is none.</summary>
     private async Task<bool> LoadNextAsync(long done, CancellationToken cancellationToken)
     {
         while (done < _length)
         {
-            Luks2Zone zone = _plan.Next(done, _length, _longest);
+            PayloadZone zone = _plan.Next(done, _length, _longest);
             List<ZoneRun> runs = await _map.RunsAsync(zone, cancellationToken);
             if (!await _map.IsIdleAsync(zone, runs, cancellationToken))
             {
@@ -145,19 +159,19 @@ internal sealed class PayloadReencryption : IDisposable
 
     private async ValueTask ProtectAsync()
     {
-        Luks2Zone zone = _current.Zone;
+        PayloadZone zone = _current.Zone;
         bool inPlace = IsInPlace(zone);
         if (inPlace)
         {
-            await _header.ProtectAsync(_protection.UsesJournal ? _current.Bytes : _current.Record((int)_protection.RecordLength(zone.Length)));
+            await _journal.ProtectAsync(_protection.UsesJournal ? _current.Bytes : _current.Record((int)_protection.RecordLength(zone.Length)));
         }
 
-        await _header.CommitAsync(_length, new Luks2ReencryptPosition(Luks2ReencryptSegments.DoneBefore(_plan, zone, _length), zone));
+        await _journal.CommitAsync(_length, new PayloadPosition(_plan.DoneBefore(zone, _length), zone));
         if (inPlace && _protection.UsesJournal)
         {
             await _io.ConvertAsync(_current);
         }
     }
 
-    private bool IsInPlace(Luks2Zone zone) => _plan.Source(zone) == _plan.Target(zone);
+    private bool IsInPlace(PayloadZone zone) => _plan.Source(zone) == _plan.Target(zone);
 }

@@ -181,7 +181,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         if (Shelf.Has(HeaderStage.Active))
         {
             ReencryptionMode beside = await ModeBesideAsync(cancellationToken);
-            RequireExpected(expected, beside);
+            RequireExpected(expected, beside, _options.Location);
             if (beside == ReencryptionMode.Decrypt)
             {
                 await RunBesideAsync(passphrases, progress, cancellationToken);
@@ -234,12 +234,13 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         return await LuksHeader.DescribeAsync(file, s_detached, cancellationToken);
     }
 
-    private void RequireExpected(ReencryptionMode? expected, ReencryptionMode found)
+    /// <exception cref="RefusedException"><see cref="ErrorIds.OtherReencryptionUnfinished"/>.</exception>
+    public static void RequireExpected(ReencryptionMode? expected, ReencryptionMode found, DiskLocation location)
     {
         if (expected is { } asked && asked != found)
         {
             throw new RefusedException(ErrorIds.OtherReencryptionUnfinished,
-                $"Of the image {_options.Location} another conversion is unfinished ({found}); Resume-ImageUpdate goes on with it.");
+                $"Of the image {location} another conversion is unfinished ({found}); Resume-ImageUpdate goes on with it.");
         }
     }
 
@@ -249,10 +250,11 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         Luks2ReencryptHeader header = await Luks2ReencryptHeader.OpenAsync(area, cancellationToken);
         if (!header.IsDone)
         {
-            RequireExpected(expected, header.Plan.Mode);
+            RequireExpected(expected, header.Plan.Mode, _options.Location);
             using HeaderLock? running = HeaderLock.TakeReencryption(header.Uuid);
             using Luks2ReencryptKeys keys = await header.UnlockAsync(passphrases, cancellationToken);
-            using var run = new PayloadReencryption(Data, header, keys, _options.LeaveHoles, _options.ZoneLength);
+            var payload = PayloadReencryption.Payload.Of(Data, header.Plan, keys, _options.LeaveHoles);
+            using var run = new PayloadReencryption(Data, header, payload, _options.ZoneLength);
             await run.RunAsync(progress, cancellationToken);
         }
 

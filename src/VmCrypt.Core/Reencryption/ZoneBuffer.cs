@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Reencryption;
 
@@ -9,7 +9,7 @@ internal sealed class ZoneBuffer(int capacity, int recordCapacity) : IDisposable
     private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(capacity, pinned: true);
     private readonly byte[] _record = new byte[recordCapacity];
 
-    public Luks2Zone Zone { get; private set; }
+    public PayloadZone Zone { get; private set; }
 
     /// <summary>Runs of the zone, in order and without gaps.</summary>
     public IReadOnlyList<ZoneRun> Runs { get; private set; } = [];
@@ -21,7 +21,7 @@ internal sealed class ZoneBuffer(int capacity, int recordCapacity) : IDisposable
     /// <summary>Checksums of the old blocks; those of holes are zero.</summary>
     public Memory<byte> Record(int length) => _record.AsMemory(0, length);
 
-    public void Begin(Luks2Zone zone, IReadOnlyList<ZoneRun> runs)
+    public void Begin(PayloadZone zone, IReadOnlyList<ZoneRun> runs)
     {
         Zone = zone;
         Runs = runs;

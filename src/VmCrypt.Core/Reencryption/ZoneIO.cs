@@ -1,11 +1,10 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Luks;
-using VmCrypt.Core.Luks.Luks2.Reencrypt;
 
 namespace VmCrypt.Core.Reencryption;
 
 /// <summary>Moves zones between a device and memory, spread over the processors.</summary>
-internal sealed class ZoneIO(IBlockDevice data, Luks2ReencryptPlan plan, PayloadCipher cipher, ZoneProtection protection)
+internal sealed class ZoneIO(IBlockDevice data, IZonePlan plan, PayloadCipher cipher, ZoneProtection protection)
 {
     private static readonly int s_workers = Math.Clamp(Environment.ProcessorCount, 2, 8);
 

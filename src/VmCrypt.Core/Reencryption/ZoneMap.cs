@@ -1,6 +1,6 @@
+using System.Runtime.CompilerServices;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Luks;
-using VmCrypt.Core.Luks.Luks2.Reencrypt;
 
 namespace VmCrypt.Core.Reencryption;
 
@@ -9,43 +9,61 @@ namespace VmCrypt.Core.Reencryption;
 /// A hole of a plain disk reads as zeros, which somebody may rely on: it is data, unless the caller says otherwise. A hole of an encrypted
 /// disk was never written or was trimmed, reads as noise, and stays a hole: nobody encrypts to zeros.
 /// </remarks>
-internal sealed class ZoneMap(IBlockDevice data, Luks2ReencryptPlan plan, bool leaveHoles)
+/// <param name="data">Holds the payload.</param>
+/// <param name="plan">What is done to it.</param>
+/// <param name="leaveHoles">Holes of a plain disk stay holes.</param>
+/// <param name="partsOf">The parts of a zone that are payload, in order; null for all of it.</param>
+internal sealed class ZoneMap(IBlockDevice data, IZonePlan plan, bool leaveHoles, Func<PayloadZone, IEnumerable<PayloadZone>>? partsOf = null)
 {
     private const int PieceLength = 1 << 20;
 
     private bool KeepsHoles => leaveHoles || plan.Mode != ReencryptionMode.Encrypt;
 
     /// <summary>The runs of a zone in pieces that one worker takes at a time.</summary>
-    public async ValueTask<List<ZoneRun>> RunsAsync(Luks2Zone zone, CancellationToken cancellationToken)
+    public async ValueTask<List<ZoneRun>> RunsAsync(PayloadZone zone, CancellationToken cancellationToken)
     {
         var runs = new List<ZoneRun>();
         long at = 0;
-        if (KeepsHoles)
+        foreach (PayloadZone part in partsOf?.Invoke(zone) ?? [zone])
         {
-            long source = plan.Source(zone);
-            await foreach (Extent extent in data.ExtentsAsync(source, zone.Length, cancellationToken))
+            await foreach ((long start, long end) in StoredAsync(zone, part, at, cancellationToken))
             {
-                // A sector that is stored in part is stored.
-                long start = Math.Max(at, Align(extent.Offset - source, up: false));
-                long end = Math.Min(zone.Length, Align(extent.End - source, up: true));
-                if (extent.Kind == ExtentKind.Data && end > start)
-                {
-                    Add(runs, at, start, isHole: true);
-                    Add(runs, start, end, isHole: false);
-                    at = end;
-                }
+                Add(runs, at, start, isHole: true);
+                Add(runs, start, end, isHole: false);
+                at = end;
             }
-
-            Add(runs, at, zone.Length, isHole: true);
-            return runs;
         }
 
-        Add(runs, 0, zone.Length, isHole: false);
+        Add(runs, at, zone.Length, isHole: true);
         return runs;
     }
 
+    private async IAsyncEnumerable<(long Start, long End)> StoredAsync(
+        PayloadZone zone, PayloadZone part, long from, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        long first = part.Offset - zone.Offset;
+        if (!KeepsHoles)
+        {
+            yield return (first, first + part.Length);
+            yield break;
+        }
+
+        long source = plan.Source(zone);
+        await foreach (Extent extent in data.ExtentsAsync(source + first, part.Length, cancellationToken))
+        {
+            // A sector that is stored in part is stored.
+            long start = Math.Max(from, Align(extent.Offset - source, up: false));
+            long end = Math.Min(zone.Length, Align(extent.End - source, up: true));
+            if (extent.Kind == ExtentKind.Data && end > start)
+            {
+                yield return (start, end);
+                from = end;
+            }
+        }
+    }
+
     /// <summary>Nothing is stored where the zone comes from, nor where it goes: there is nothing to do.</summary>
-    public async ValueTask<bool> IsIdleAsync(Luks2Zone zone, IReadOnlyList<ZoneRun> runs, CancellationToken cancellationToken)
+    public async ValueTask<bool> IsIdleAsync(PayloadZone zone, IReadOnlyList<ZoneRun> runs, CancellationToken cancellationToken)
     {
         if (runs.Any(run => !run.IsHole))
         {

@@ -1,36 +1,37 @@
 using System.Security.Cryptography;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
 using VmCrypt.Core.Luks.Luks2;
 using VmCrypt.Core.Luks.Luks2.Reencrypt;
 
 namespace VmCrypt.Core.Reencryption;
 
 /// <summary>What is stored of a zone before it is rewritten in its place.</summary>
-internal sealed class ZoneProtection
+/// <param name="resilience">How; null for what moves and so needs nothing.</param>
+/// <param name="hash">Of the checksums.</param>
+/// <param name="blockSize">Bytes under one checksum.</param>
+/// <param name="area">Bytes that there are for a record.</param>
+internal sealed class ZoneProtection(ReencryptionResilience? resilience, HashKind hash, int blockSize, long area)
 {
-    private readonly Luks2ReencryptTerms _terms;
-    private readonly long _area;
-    private readonly HashKind _hash;
+    public bool UsesJournal => resilience == ReencryptionResilience.Journal;
 
-    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.HashUnsupported"/>.</exception>
-    public ZoneProtection(Luks2ReencryptPlan plan)
-    {
-        _terms = plan.Terms;
-        _area = (long)plan.Slot.Area.Size;
-        _hash = _terms.UsesChecksums ? Luks2Words.HashOf(_terms.Hash!) : default;
-    }
+    public bool UsesChecksums => resilience == ReencryptionResilience.Checksum;
 
-    public bool UsesJournal => _terms.UsesJournal;
+    public int BlockSize => blockSize;
 
-    public bool UsesChecksums => _terms.UsesChecksums;
-
-    public int BlockSize => (int)_terms.BlockSize;
-
-    public int HashSize => Digest.SizeOf(_hash);
+    public int HashSize { get; } = Digest.SizeOf(hash);
 
     /// <summary>Bytes of the longest zone that can be protected.</summary>
-    public long Capacity => UsesChecksums ? _area / HashSize * BlockSize : UsesJournal ? _area : long.MaxValue;
+    public long Capacity => UsesChecksums ? area / HashSize * BlockSize : UsesJournal ? area : long.MaxValue;
+
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.HashUnsupported"/>.</exception>
+    public static ZoneProtection Of(Luks2ReencryptPlan plan)
+    {
+        Luks2ReencryptTerms terms = plan.Terms;
+        ReencryptionResilience? resilience = terms.UsesChecksums ? ReencryptionResilience.Checksum : terms.UsesJournal ? ReencryptionResilience.Journal : null;
+        return new ZoneProtection(resilience, terms.UsesChecksums ? Luks2Words.HashOf(terms.Hash!) : default, (int)terms.BlockSize, (long)plan.Slot.Area.Size);
+    }
 
     /// <summary>Bytes of the record of a zone.</summary>
     public long RecordLength(long zone) => UsesChecksums ? zone / BlockSize * HashSize : UsesJournal ? zone : 0;
@@ -38,7 +39,7 @@ internal sealed class ZoneProtection
     /// <summary>Writes the checksum of each block.</summary>
     public void Fill(ReadOnlySpan<byte> blocks, Span<byte> checksums)
     {
-        using var digest = new RepeatedDigest(_hash);
+        using var digest = new RepeatedDigest(hash);
         for (int block = 0; block < blocks.Length / BlockSize; block++)
         {
             digest.Hash(blocks.Slice(block * BlockSize, BlockSize), checksums.Slice(block * HashSize, HashSize));
@@ -49,7 +50,7 @@ internal sealed class ZoneProtection
     public bool IsOld(ReadOnlySpan<byte> block, ReadOnlySpan<byte> checksum)
     {
         Span<byte> found = stackalloc byte[Digest.MaxSize];
-        Digest.Hash(_hash, block, found);
+        Digest.Hash(hash, block, found);
         return CryptographicOperations.FixedTimeEquals(found[..HashSize], checksum);
     }
 }

@@ -1,5 +1,5 @@
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Reencryption;
 
@@ -9,16 +9,16 @@ namespace VmCrypt.Core.Reencryption;
 /// is old, every other one new; or the old bytes come from the journal. Works in pieces, because others make zones of up to 1 GiB.
 /// </remarks>
 internal sealed class ZoneRecovery(
-    IBlockDevice data, Luks2ReencryptHeader header, ZoneMap map, ZoneIO io, PayloadCipher cipher, ZoneProtection protection)
+    IBlockDevice data, IZoneJournal journal, ZoneMap map, ZoneIO io, PayloadCipher cipher, ZoneProtection protection)
 {
     private const int Piece = 1 << 20;
 
-    private readonly Luks2ReencryptPlan _plan = header.Plan;
+    private readonly IZonePlan _plan = journal.Plan;
 
     /// <param name="hot">The zone.</param>
     /// <param name="buffer">For pieces of it.</param>
     /// <param name="cancellationToken">Cancels; the zone stays half rewritten.</param>
-    public async Task RunAsync(Luks2Zone hot, ZoneBuffer buffer, CancellationToken cancellationToken)
+    public async Task RunAsync(PayloadZone hot, ZoneBuffer buffer, CancellationToken cancellationToken)
     {
         if (_plan.Source(hot) == _plan.Target(hot))
         {
@@ -28,7 +28,7 @@ internal sealed class ZoneRecovery(
         {
             for (long at = 0; at < hot.Length; at += buffer.Capacity)
             {
-                var part = new Luks2Zone(hot.Offset + at, Math.Min(buffer.Capacity, hot.Length - at));
+                var part = new PayloadZone(hot.Offset + at, Math.Min(buffer.Capacity, hot.Length - at));
                 buffer.Begin(part, await map.RunsAsync(part, cancellationToken));
                 await io.LoadAsync(buffer, protect: false, cancellationToken);
                 await io.StoreAsync(buffer);
@@ -38,7 +38,7 @@ internal sealed class ZoneRecovery(
         await data.FlushAsync(CancellationToken.None);
     }
 
-    private async Task InPlaceAsync(Luks2Zone hot, CancellationToken cancellationToken)
+    private async Task InPlaceAsync(PayloadZone hot, CancellationToken cancellationToken)
     {
         byte[] bytes = new byte[Piece];
         byte[] record = new byte[protection.UsesChecksums ? Piece / protection.BlockSize * protection.HashSize : 0];
@@ -48,14 +48,14 @@ internal sealed class ZoneRecovery(
             long payload = hot.Offset + run.At;
             if (protection.UsesJournal)
             {
-                await header.ReadProtectionAsync(run.At, piece, cancellationToken);
+                await journal.ReadProtectionAsync(run.At, piece, cancellationToken);
                 cipher.Convert(payload, piece.Span);
                 await data.WriteAsync(_plan.Target(hot) + run.At, piece, cancellationToken);
                 continue;
             }
 
             Memory<byte> checksums = record.AsMemory(0, (int)protection.RecordLength(run.Length));
-            await header.ReadProtectionAsync(protection.RecordLength(run.At), checksums, cancellationToken);
+            await journal.ReadProtectionAsync(protection.RecordLength(run.At), checksums, cancellationToken);
             await data.ReadAsync(_plan.Target(hot) + run.At, piece, cancellationToken);
             await ConvertOldAsync(payload, _plan.Target(hot) + run.At, piece, checksums, cancellationToken);
         }

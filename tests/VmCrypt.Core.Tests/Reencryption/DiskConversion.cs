@@ -74,7 +74,7 @@ internal sealed class DiskConversion
     public void Become(DiskConversion other) => (Data, Header, Shelf) = (other.Data, other.Header, other.Shelf);
 
     /// <summary>How far the header in front is; null where it tells of nothing under way.</summary>
-    public async Task<Luks2ReencryptPosition?> PositionAsync()
+    public async Task<PayloadPosition?> PositionAsync()
     {
         IBlockDevice area = (IBlockDevice?)Header ?? Data;
         if (await FormatProbe.RecogniseAsync(area, Sample.Token) != ImageFormat.Luks || Shelf.Has(HeaderStage.Active) || !await IsUnfinishedAsync())

@@ -2,6 +2,7 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
 using VmCrypt.Core.Luks.Luks2.Reencrypt;
 using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
@@ -55,13 +56,13 @@ public sealed class ReencryptionFaultTests : IDisposable
         DiskConversion conversion = await DiskConversion.CreateAsync(name);
         await conversion.StopHotAsync();
         byte[] before = await ChangeAsync(conversion.Data.ToArray(), header => header.BeginAsync(Sample.Token));
-        Luks2ReencryptPosition hot = await PositionAsync(before);
+        PayloadPosition hot = await PositionAsync(before);
         byte[] after = await ChangeAsync(before, async header =>
         {
             await header.BeginAsync(Sample.Token);
-            await header.CommitAsync(header.Plan.PayloadLength(before.Length), new Luks2ReencryptPosition(hot.Done + hot.Hot!.Value.Length));
+            await header.CommitAsync(header.Plan.PayloadLength(before.Length), new PayloadPosition(hot.Done + hot.Hot!.Value.Length));
         });
-        Luks2ReencryptPosition next = await PositionAsync(after);
+        PayloadPosition next = await PositionAsync(after);
         Assert.NotEqual(hot, next);
         int copies = 2 * new Luks2Disk(before).HeaderSize;
 
@@ -73,12 +74,12 @@ public sealed class ReencryptionFaultTests : IDisposable
             // Between two bytes that are the same nothing new can be seen.
             if (changed)
             {
-                Luks2ReencryptPosition found = await PositionAsync(torn);
+                PayloadPosition found = await PositionAsync(torn);
                 Assert.True(found == hot || found == next, $"after byte {written} the header tells {found}");
             }
         }
 
-        async Task<Luks2ReencryptPosition> PositionAsync(byte[] disk)
+        async Task<PayloadPosition> PositionAsync(byte[] disk)
         {
             var device = new MemoryDevice(disk);
             var header = await Luks2ReencryptHeader.OpenAsync(device, Sample.Token);

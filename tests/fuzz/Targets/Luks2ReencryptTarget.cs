@@ -1,3 +1,4 @@
+using VmCrypt.Core.Luks;
 using VmCrypt.Core.Luks.Luks2;
 using VmCrypt.Core.Luks.Luks2.Reencrypt;
 using VmCrypt.Fuzz.Engine;
@@ -31,7 +32,7 @@ internal sealed class Luks2ReencryptTarget : IFuzzTarget
         _ = Luks2ReencryptPlan.Describe(metadata, DeviceLength);
         var plan = Luks2ReencryptPlan.Of(metadata);
         long length = plan.PayloadLength(DeviceLength);
-        Luks2ReencryptPosition position = Luks2ReencryptSegments.PositionOf(plan, metadata, length);
+        PayloadPosition position = Luks2ReencryptSegments.PositionOf(plan, metadata, length);
         trace.Note($"{plan.Course} {plan.Terms.Resilience} {position.Hot is not null}");
         Finish(plan, metadata, length, position.Done + (position.Hot?.Length ?? 0));
     }
@@ -42,10 +43,10 @@ internal sealed class Luks2ReencryptTarget : IFuzzTarget
         long longest = Math.Max(Longest / plan.Alignment * plan.Alignment, plan.Alignment);
         for (int steps = 0; done < length && steps < 64; steps++)
         {
-            Luks2Zone zone = plan.Next(done, length, longest);
+            PayloadZone zone = plan.Next(done, length, longest);
             DefectException.Unless(zone.Length > 0 && zone.Offset >= 0 && zone.End <= length, "A zone lies outside of the payload.");
-            DefectException.Unless(Luks2ReencryptSegments.DoneBefore(plan, zone, length) == done, "A zone is not the next one.");
-            foreach (Luks2ReencryptPosition told in new[] { new Luks2ReencryptPosition(done), new Luks2ReencryptPosition(done, zone) })
+            DefectException.Unless(plan.DoneBefore(zone, length) == done, "A zone is not the next one.");
+            foreach (PayloadPosition told in new[] { new PayloadPosition(done), new PayloadPosition(done, zone) })
             {
                 Luks2Metadata at = new Luks2Edit(metadata).SetSegments(Luks2ReencryptSegments.At(plan, length, told)).Done();
                 DefectException.Unless(Luks2ReencryptSegments.PositionOf(plan, at, length) == told, "A step is told as another one.");

@@ -9,7 +9,7 @@ namespace VmCrypt.Core.Luks.Luks2.Reencrypt;
 /// The metadata is cryptsetup's own, so that its <c>reencrypt --resume-only</c> and <c>repair</c> go on from here, and we from what they left.
 /// One call at a time; the device is borrowed.
 /// </remarks>
-internal sealed class Luks2ReencryptHeader
+internal sealed class Luks2ReencryptHeader : IZoneJournal
 {
     /// <summary>A flag that others ignore: the payload is done, but what was left over of it is not destroyed yet.</summary>
     public const string CleanUpFlag = "vmcrypt-cleanup";
@@ -41,6 +41,8 @@ internal sealed class Luks2ReencryptHeader
 
     /// <summary>From what to what; not to be asked for where <see cref="IsDone"/>.</summary>
     public Luks2ReencryptPlan Plan { get; }
+
+    IZonePlan IZoneJournal.Plan => Plan;
 
     /// <summary>The payload has its final form.</summary>
     public bool IsDone { get; private set; }
@@ -83,9 +85,8 @@ internal sealed class Luks2ReencryptHeader
             : throw new RefusedException(ErrorIds.Luks2NotReencrypting, "The LUKS2 header knows of no re-encryption that is not finished.");
     }
 
-    /// <summary>How far a payload of <paramref name="length"/> bytes is.</summary>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Luks2ReencryptionInvalid"/>.</exception>
-    public Luks2ReencryptPosition Position(long length) => Luks2ReencryptSegments.PositionOf(Plan, _store.Metadata, length);
+    public PayloadPosition Position(long length) => Luks2ReencryptSegments.PositionOf(Plan, _store.Metadata, length);
 
     /// <summary>Opens the keys of both sides, and proves with them that nobody else has changed what is to be done.</summary>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
@@ -115,21 +116,17 @@ internal sealed class Luks2ReencryptHeader
         }
     }
 
-    /// <summary>Makes sure that both copies of the header are good, before the first zone.</summary>
     public async ValueTask BeginAsync(CancellationToken cancellationToken) => await _store.BeginAsync(cancellationToken);
 
-    /// <summary>Says how far the payload of <paramref name="length"/> bytes is; on the medium when this returns.</summary>
-    public ValueTask CommitAsync(long length, Luks2ReencryptPosition position) =>
+    public ValueTask CommitAsync(long length, PayloadPosition position) =>
         _store.CommitAsync(new Luks2Edit(_store.Metadata).SetSegments(Luks2ReencryptSegments.At(Plan, length, position)).Done());
 
-    /// <summary>Stores what recovers the zone that comes next; on the medium when this returns.</summary>
     public async ValueTask ProtectAsync(ReadOnlyMemory<byte> record)
     {
         await _area.WriteAsync((long)Plan.Slot.Area.Offset, record, CancellationToken.None);
         await _area.FlushAsync(CancellationToken.None);
     }
 
-    /// <summary>Reads a part of what <see cref="ProtectAsync"/> stored.</summary>
     public ValueTask ReadProtectionAsync(long offset, Memory<byte> record, CancellationToken cancellationToken) =>
         _area.ReadAsync((long)Plan.Slot.Area.Offset + offset, record, cancellationToken);
 

@@ -10,7 +10,7 @@ namespace VmCrypt.Core.Luks.Luks2.Reencrypt;
 /// <param name="DigestBefore">Proves the key before; null for a plain payload.</param>
 /// <param name="DigestAfter">Proves the key after; null for a plain payload.</param>
 internal sealed record Luks2ReencryptPlan(
-    Luks2Keyslot Slot, Luks2Segment Before, Luks2Segment After, Luks2Segment? Moved, int? DigestBefore, int? DigestAfter)
+    Luks2Keyslot Slot, Luks2Segment Before, Luks2Segment After, Luks2Segment? Moved, int? DigestBefore, int? DigestAfter) : IZonePlan
 {
     public const string PreviousFlag = "backup-previous";
     public const string FinalFlag = "backup-final";
@@ -29,10 +29,8 @@ internal sealed record Luks2ReencryptPlan(
         (_, false) => Luks2Course.MoveDown,
     };
 
-    /// <summary>Bytes of the part that lies aside; 0 where nothing moves.</summary>
     public long MovedLength => (long)(Moved?.Size ?? 0);
 
-    /// <summary>Bytes that zones are multiples of, save the last.</summary>
     public int Alignment => (int)Math.Max(Math.Max(Before.Crypt?.SectorSize ?? 0, After.Crypt?.SectorSize ?? 0), Math.Max(Terms.BlockSize, Luks2Layout.SectorSize));
 
     /// <summary>The requirement that a header with this plan has, as cryptsetup names it.</summary>
@@ -48,35 +46,39 @@ internal sealed record Luks2ReencryptPlan(
         ? Course == Luks2Course.MoveUp ? length : length / Alignment * Alignment
         : throw new InvalidImageException(ErrorIds.PayloadMissing, $"The payload starts at byte {Before.Offset}, but the device has only {deviceLength} bytes.");
 
-    /// <summary>Where the old bytes of a zone lie on the device.</summary>
-    public long Source(Luks2Zone zone) => zone.Offset + (long)(zone.Offset < MovedLength ? Moved! : Before).Offset;
+    public long Source(PayloadZone zone) => zone.Offset + (long)(zone.Offset < MovedLength ? Moved! : Before).Offset;
 
-    /// <summary>Where the new bytes of a zone lie on the device.</summary>
-    public long Target(Luks2Zone zone) => zone.Offset + (long)After.Offset;
+    public long Target(PayloadZone zone) => zone.Offset + (long)After.Offset;
 
-    /// <summary>The zone after <paramref name="done"/> bytes of a payload of <paramref name="length"/>.</summary>
-    public Luks2Zone Next(long done, long length, long longest)
+    public PayloadZone Next(long done, long length, long longest)
     {
         long rest = length - done;
         longest = Terms.Shift > 0 ? Math.Min(longest, (long)Terms.Shift) : longest;
         switch (Course)
         {
             case Luks2Course.MoveUp when rest <= MovedLength:
-                return new Luks2Zone(0, rest);
+                return new PayloadZone(0, rest);
             case Luks2Course.MoveUp:
                 long up = Math.Min(longest, rest - MovedLength);
-                return new Luks2Zone(rest - up, up);
+                return new PayloadZone(rest - up, up);
             case Luks2Course.MoveDown when rest <= MovedLength:
-                return new Luks2Zone(0, MovedLength);
+                return new PayloadZone(0, MovedLength);
             case Luks2Course.MoveDown:
-                return new Luks2Zone(MovedLength + done, Math.Min(longest, rest - MovedLength));
+                return new PayloadZone(MovedLength + done, Math.Min(longest, rest - MovedLength));
             case Luks2Course.Backward:
                 long down = Math.Min(longest, rest);
-                return new Luks2Zone(rest - down, down);
+                return new PayloadZone(rest - down, down);
             default:
-                return new Luks2Zone(done, Math.Min(longest, rest));
+                return new PayloadZone(done, Math.Min(longest, rest));
         }
     }
+
+    public long DoneBefore(PayloadZone zone, long length) => Course switch
+    {
+        Luks2Course.Forward => zone.Offset,
+        Luks2Course.MoveDown => zone.Offset == 0 ? length - MovedLength : zone.Offset - MovedLength,
+        _ => length - zone.End,
+    };
 
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.Luks2ReencryptionUnsupported"/>: what only cryptsetup finishes.</exception>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Luks2ReencryptionInvalid"/>.</exception>
@@ -98,7 +100,7 @@ internal sealed record Luks2ReencryptPlan(
         {
             var plan = Of(metadata);
             long length = plan.PayloadLength(deviceLength);
-            Luks2ReencryptPosition position = Luks2ReencryptSegments.PositionOf(plan, metadata, length);
+            PayloadPosition position = Luks2ReencryptSegments.PositionOf(plan, metadata, length);
             return new ReencryptionFacts(plan.Mode, plan.Terms.Resilience, length, position.Done, position.Hot is not null);
         }
         catch (VmCryptException unknown) when (unknown is UnsupportedFeatureException or InvalidImageException)

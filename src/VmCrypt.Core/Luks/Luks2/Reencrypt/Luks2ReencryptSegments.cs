@@ -13,7 +13,7 @@ internal static class Luks2ReencryptSegments
     public readonly record struct Part(JsonObject Segment, int?[] Digests);
 
     /// <summary>The regular segments at <paramref name="position"/>.</summary>
-    public static List<Part> At(Luks2ReencryptPlan plan, long length, Luks2ReencryptPosition position) => plan.Course switch
+    public static List<Part> At(Luks2ReencryptPlan plan, long length, PayloadPosition position) => plan.Course switch
     {
         Luks2Course.Forward => Forward(plan, length, position),
         Luks2Course.Backward => Backward(plan, length, position),
@@ -36,10 +36,10 @@ internal static class Luks2ReencryptSegments
 
     /// <summary>The position that the segments tell.</summary>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Luks2ReencryptionInvalid"/>: no position has these segments.</exception>
-    public static Luks2ReencryptPosition PositionOf(Luks2ReencryptPlan plan, Luks2Metadata metadata, long length)
+    public static PayloadPosition PositionOf(Luks2ReencryptPlan plan, Luks2Metadata metadata, long length)
     {
         Luks2Segment[] found = [.. metadata.Segments.Where(segment => !segment.IsBackup)];
-        Luks2ReencryptPosition position = Guess(plan, metadata, found, length);
+        PayloadPosition position = Guess(plan, metadata, found, length);
         bool possible = position.Done >= 0 && position.Done <= length
             && (position.Hot is not { } hot || (hot.Length > 0 && hot.Offset >= 0 && hot.Length <= length - hot.Offset && hot == plan.Next(position.Done, length, hot.Length)));
         if (!possible || !Extents(At(plan, length, position).Select(Parse)).SequenceEqual(Extents(found)))
@@ -56,16 +56,16 @@ internal static class Luks2ReencryptSegments
 
     private static Luks2Segment Parse(Part part) => Luks2Segment.Parse(0, new Luks2Members(part.Segment, "A segment", ErrorIds.Luks2ReencryptionInvalid));
 
-    private static Luks2ReencryptPosition Guess(Luks2ReencryptPlan plan, Luks2Metadata metadata, Luks2Segment[] found, long length)
+    private static PayloadPosition Guess(Luks2ReencryptPlan plan, Luks2Metadata metadata, Luks2Segment[] found, long length)
     {
         if (found.FirstOrDefault(segment => segment.Is(Luks2ReencryptPlan.HotFlag)) is { } hot)
         {
-            var zone = new Luks2Zone((long)(hot.Offset - plan.After.Offset), (long)(hot.Size ?? 0));
-            return new Luks2ReencryptPosition(DoneBefore(plan, zone, length), zone);
+            var zone = new PayloadZone((long)(hot.Offset - plan.After.Offset), (long)(hot.Size ?? 0));
+            return new PayloadPosition(plan.DoneBefore(zone, length), zone);
         }
 
         Luks2Segment first = found[0];
-        return new Luks2ReencryptPosition(plan.Course switch
+        return new PayloadPosition(plan.Course switch
         {
             Luks2Course.MoveUp => length - found.Where(segment => segment.Crypt is null).Sum(segment => (long)(segment.Size ?? 0)),
             Luks2Course.MoveDown => found.LastOrDefault(segment => segment.Crypt is not null) switch
@@ -80,19 +80,11 @@ internal static class Luks2ReencryptSegments
         });
     }
 
-    /// <summary>Bytes that are rewritten before <paramref name="zone"/> is.</summary>
-    public static long DoneBefore(Luks2ReencryptPlan plan, Luks2Zone zone, long length) => plan.Course switch
-    {
-        Luks2Course.Forward => zone.Offset,
-        Luks2Course.MoveDown => zone.Offset == 0 ? length - plan.MovedLength : zone.Offset - plan.MovedLength,
-        _ => length - zone.End,
-    };
-
     // Where only the key changes, the digest alone tells before and after apart.
     private static bool IsFinal(Luks2ReencryptPlan plan, Luks2Metadata metadata, Luks2Segment only) =>
         only.DoesAs(plan.After) && (!only.DoesAs(plan.Before) || metadata.DigestOfSegment(only.Number)?.Number == plan.DigestAfter);
 
-    private static List<Part> Forward(Luks2ReencryptPlan plan, long length, Luks2ReencryptPosition position)
+    private static List<Part> Forward(Luks2ReencryptPlan plan, long length, PayloadPosition position)
     {
         var parts = new List<Part>();
         long start = position.Hot?.Offset ?? position.Done;
@@ -111,7 +103,7 @@ internal static class Luks2ReencryptSegments
         return parts;
     }
 
-    private static List<Part> Backward(Luks2ReencryptPlan plan, long length, Luks2ReencryptPosition position)
+    private static List<Part> Backward(Luks2ReencryptPlan plan, long length, PayloadPosition position)
     {
         var parts = new List<Part>();
         long end = position.Hot?.Offset ?? length - position.Done;
@@ -130,7 +122,7 @@ internal static class Luks2ReencryptSegments
         return parts;
     }
 
-    private static List<Part> MoveUp(Luks2ReencryptPlan plan, long length, Luks2ReencryptPosition position)
+    private static List<Part> MoveUp(Luks2ReencryptPlan plan, long length, PayloadPosition position)
     {
         var parts = new List<Part>();
         long end = position.Hot?.Offset ?? length - position.Done;
@@ -154,7 +146,7 @@ internal static class Luks2ReencryptSegments
         return parts;
     }
 
-    private static List<Part> MoveDown(Luks2ReencryptPlan plan, long length, Luks2ReencryptPosition position)
+    private static List<Part> MoveDown(Luks2ReencryptPlan plan, long length, PayloadPosition position)
     {
         var parts = new List<Part>();
         long moved = plan.MovedLength;
@@ -190,7 +182,7 @@ internal static class Luks2ReencryptSegments
         return parts;
     }
 
-    private static void AddHot(List<Part> parts, Luks2ReencryptPlan plan, Luks2Zone? hot)
+    private static void AddHot(List<Part> parts, Luks2ReencryptPlan plan, PayloadZone? hot)
     {
         if (hot is { } zone)
         {

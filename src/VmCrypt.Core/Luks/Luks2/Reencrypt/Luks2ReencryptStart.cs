@@ -167,7 +167,7 @@ internal static class Luks2ReencryptStart
             .ReplaceSegments(parts)
             .AddReencryption(FreeSlot(metadata), terms.ToJson(offset, size), requirement)
             .Done();
-        return new Luks2Edit(next).SetSegments(Luks2ReencryptSegments.At(Luks2ReencryptPlan.Of(next), length, new Luks2ReencryptPosition(0))).Done();
+        return new Luks2Edit(next).SetSegments(Luks2ReencryptSegments.At(Luks2ReencryptPlan.Of(next), length, new PayloadPosition(0))).Done();
     }
 
     private static async ValueTask SealAsync(Luks2Store store, Luks2Metadata next, SecretBuffer? before, SecretBuffer? after)

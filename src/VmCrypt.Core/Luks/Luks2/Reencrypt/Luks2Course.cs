@@ -1,16 +1,5 @@
 namespace VmCrypt.Core.Luks.Luks2.Reencrypt;
 
-/// <summary>A part of the payload that is rewritten in one step, in bytes from the start of the finished payload.</summary>
-internal readonly record struct Luks2Zone(long Offset, long Length)
-{
-    public long End => Offset + Length;
-}
-
-/// <summary>How far a re-encryption is.</summary>
-/// <param name="Done">Bytes rewritten, in the order of the course.</param>
-/// <param name="Hot">The zone that may be half rewritten; null for none.</param>
-internal readonly record struct Luks2ReencryptPosition(long Done, Luks2Zone? Hot = null);
-
 /// <summary>In which order the payload is rewritten, and whether it moves.</summary>
 internal enum Luks2Course
 {
