@@ -1,3 +1,4 @@
+using VmCrypt.Commands.Host;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
@@ -11,7 +12,27 @@ internal static class InPlace
     public static SecretBuffer SecretOf(DiskKeys keys) => keys.Default
         ?? throw new InvalidInputException(ErrorIds.KeyRequired, "A conversion in place takes a passphrase or key file.");
 
-    /// <summary>How the image is to be described when it is done.</summary>
-    public static DiskOpenOptions Finished(DiskOpenOptions options, bool plain) =>
-        options with { HeaderPath = plain ? null : options.HeaderPath, Format = plain || options.HeaderPath is not null ? ImageFormat.Raw : null };
+    /// <summary>Runs a conversion, and says what is to be done where its user stops it.</summary>
+    public static void Run(Action convert, DiskLocation location, ICommandHost shell)
+    {
+        try
+        {
+            convert();
+        }
+        catch (OperationCanceledException)
+        {
+            shell.WriteWarning($"{location}: stopped where nothing is lost; the same command or Resume-ImageUpdate goes on from there.");
+            throw;
+        }
+    }
+
+    /// <summary>How the image is to be described when it is done: a raw disk, by nothing that its guest may have written.</summary>
+    /// <param name="options">How it was opened.</param>
+    /// <param name="before">What it was; null if it does not matter.</param>
+    /// <param name="plain">It is not encrypted any more.</param>
+    public static DiskOpenOptions Finished(DiskOpenOptions options, ImageDescription? before, bool plain)
+    {
+        bool raw = before?.Format is null or ImageFormat.Raw or ImageFormat.Luks && (plain || options.HeaderPath is not null);
+        return options with { HeaderPath = plain ? null : options.HeaderPath, Format = raw ? ImageFormat.Raw : null };
+    }
 }

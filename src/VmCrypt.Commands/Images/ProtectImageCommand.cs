@@ -29,6 +29,10 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter LeaveHoles { get; set; }
 
+    /// <summary>qcow2: overwrite what no table refers to.</summary>
+    [Parameter]
+    public SwitchParameter WipeFreed { get; set; }
+
     [Parameter]
     public SwitchParameter Force { get; set; }
 
@@ -54,11 +58,12 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
             Resilience = Resilience,
             ReduceSize = ReduceSize,
             LeaveHoles = LeaveHoles,
+            WipeFreed = WipeFreed,
         };
         NewImages.WarnOfReaders(LuksVersion, Shell);
         SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(LuksVersion));
-        Run((progress, token) => new ValueTask(DiskReencryption.ProtectAsync(options, passphrase, progress, token)));
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain: false), token)));
+        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.ProtectAsync(options, passphrase, progress, token))), location, Shell);
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before: null, plain: false), token)));
     }
 
     protected override void Dispose(bool disposing)

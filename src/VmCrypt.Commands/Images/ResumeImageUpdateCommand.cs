@@ -29,6 +29,10 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet
     [Parameter]
     public SwitchParameter LeaveHoles { get; set; }
 
+    /// <summary>qcow2: overwrite what no table refers to.</summary>
+    [Parameter]
+    public SwitchParameter WipeFreed { get; set; }
+
     private protected override void ProcessImage(DiskLocation location)
     {
         if (!Shell.ShouldProcess(location.Text, "Go on with the conversion in place"))
@@ -38,7 +42,7 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet
 
         DiskOpenOptions opening = OpenOptions;
         ImageDescription before = Run(token => ImageInspector.DescribeAsync(location, opening, token));
-        var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience, LeaveHoles = LeaveHoles };
+        var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience, LeaveHoles = LeaveHoles, WipeFreed = WipeFreed };
         using SecretBuffer? next = new SecretSource
         {
             Passphrase = NewPassphrase,
@@ -46,8 +50,8 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet
         }.Read();
         using DiskKeys keys = RequireKeys();
         SecretBuffer[] passphrases = next is null ? [InPlace.SecretOf(keys)] : [InPlace.SecretOf(keys), next];
-        Run((progress, token) => new ValueTask(DiskReencryption.ResumeAsync(options, passphrases, progress, token)));
+        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.ResumeAsync(options, passphrases, progress, token))), location, Shell);
         bool plain = before.Conversion?.Mode == ReencryptionMode.Decrypt;
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain), token)));
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before, plain), token)));
     }
 }

@@ -26,8 +26,9 @@ public sealed class UnprotectImageCommand : UnlockingCmdlet
 
         DiskOpenOptions opening = OpenOptions;
         var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience };
+        ImageDescription before = Run(token => ImageInspector.DescribeAsync(location, opening, token));
         using DiskKeys keys = KeysFor(location);
-        Run((progress, token) => new ValueTask(DiskReencryption.UnprotectAsync(options, InPlace.SecretOf(keys), progress, token)));
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain: true), token)));
+        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.UnprotectAsync(options, InPlace.SecretOf(keys), progress, token))), location, Shell);
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before, plain: true), token)));
     }
 }

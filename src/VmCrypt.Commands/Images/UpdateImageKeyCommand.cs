@@ -25,6 +25,10 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter DropOtherSlots { get; set; }
 
+    /// <summary>qcow2: overwrite what no table refers to.</summary>
+    [Parameter]
+    public SwitchParameter WipeFreed { get; set; }
+
     [Parameter]
     public SwitchParameter Force { get; set; }
 
@@ -46,11 +50,12 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
             Encryption = _encryption.Payload(),
             Resilience = Resilience,
             DropOtherSlots = DropOtherSlots,
+            WipeFreed = WipeFreed,
         };
         using DiskKeys keys = KeysFor(location);
         SecretBuffer passphrase = InPlace.SecretOf(keys);
         SecretBuffer next = NewPassphrase is null && NewKeyFile is null ? passphrase : RequireNewSecret();
-        Run((progress, token) => new ValueTask(DiskReencryption.UpdateKeyAsync(options, passphrase, [next], progress, token)));
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, plain: false), token)));
+        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.UpdateKeyAsync(options, passphrase, [next], progress, token))), location, Shell);
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before: null, plain: false), token)));
     }
 }

@@ -26,6 +26,15 @@ public static partial class ErrorIds
     /// <summary>An incompatible feature bit is set that we do not know.</summary>
     public const string Qcow2FeatureUnsupported = nameof(Qcow2FeatureUnsupported);
 
+    /// <summary>A conversion of the image in its place is not finished.</summary>
+    public const string Qcow2ConversionUnfinished = nameof(Qcow2ConversionUnfinished);
+
+    /// <summary>The journal of an unfinished conversion is damaged.</summary>
+    public const string Qcow2ConversionInvalid = nameof(Qcow2ConversionInvalid);
+
+    /// <summary>The journal of an unfinished conversion was not written by who has its keys.</summary>
+    public const string Qcow2ConversionUnproven = nameof(Qcow2ConversionUnproven);
+
     /// <summary>compression_type and its feature bit contradict each other.</summary>
     public const string Qcow2CompressionTypeInvalid = nameof(Qcow2CompressionTypeInvalid);
 

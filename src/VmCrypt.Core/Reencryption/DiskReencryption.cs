@@ -29,7 +29,9 @@ public static class DiskReencryption
         ReencryptionOptions options, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await ProtectAsync(image, passphrase, progress, cancellationToken);
+        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
+            ? new Qcow2Conversion(options, image.Data).ProtectAsync(passphrase, progress, cancellationToken)
+            : ProtectAsync(image, passphrase, progress, cancellationToken));
     }
 
     /// <summary>Makes a plain disk of an encrypted one.</summary>
@@ -44,7 +46,9 @@ public static class DiskReencryption
         ReencryptionOptions options, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await UnprotectAsync(image, passphrase, progress, cancellationToken);
+        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
+            ? new Qcow2Conversion(options, image.Data).UnprotectAsync(passphrase, progress, cancellationToken)
+            : UnprotectAsync(image, passphrase, progress, cancellationToken));
     }
 
     /// <summary>Gives a disk another volume key, and with it another cipher, key size or sector size where asked for.</summary>
@@ -60,7 +64,9 @@ public static class DiskReencryption
         IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await UpdateKeyAsync(image, passphrase, newPassphrases, progress, cancellationToken);
+        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
+            ? new Qcow2Conversion(options, image.Data).UpdateKeyAsync(passphrase, newPassphrases, progress, cancellationToken)
+            : UpdateKeyAsync(image, passphrase, newPassphrases, progress, cancellationToken));
     }
 
     /// <summary>Goes on with whatever is unfinished.</summary>
@@ -74,7 +80,9 @@ public static class DiskReencryption
         ReencryptionOptions options, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await ResumeAsync(image, passphrases, progress, cancellationToken);
+        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
+            ? new Qcow2Conversion(options, image.Data).GoOnAsync(expected: null, passphrases, progress, cancellationToken)
+            : ResumeAsync(image, passphrases, progress, cancellationToken));
     }
 
     internal static async Task ProtectAsync(
@@ -124,7 +132,7 @@ public static class DiskReencryption
             using VolumeKey key = unlocked.Key;
             if (!options.DropOtherSlots)
             {
-                await RequireNoOthersAsync(header, unlocked.Slot, passphrase, cancellationToken);
+                await Passphrases.RequireNoOthersAsync(header, unlocked.Slot, passphrase, cancellationToken);
             }
 
             LuksVersion version = options.Version ?? header.Version;
@@ -149,22 +157,6 @@ public static class DiskReencryption
         }
 
         await image.RunAsync(expected: null, passphrases, progress, cancellationToken);
-    }
-
-    private static async ValueTask RequireNoOthersAsync(LuksHeader header, int own, SecretBuffer passphrase, CancellationToken cancellationToken)
-    {
-        foreach (int slot in header.Slots.Where(slot => slot.IsActive && slot.IsBound && slot.Number != own).Select(slot => slot.Number).ToArray())
-        {
-            try
-            {
-                (await header.UnlockAsync(passphrase, slot, cancellationToken)).Key.Dispose();
-            }
-            catch (WrongKeyException other)
-            {
-                throw new RefusedException(ErrorIds.KeySlotsWouldBeLost,
-                    $"Key slot {slot} holds the old volume key and cannot be given the new one without its passphrase; it would be gone.", other);
-            }
-        }
     }
 
     private static async Task BeginProtectionAsync(

@@ -27,6 +27,9 @@ public sealed record ReencryptionOptions
     /// <summary>Encrypting: leave holes as they are; what was zeros there reads as noise afterwards.</summary>
     public bool LeaveHoles { get; init; }
 
+    /// <summary>qcow2: overwrite the clusters to which nothing refers when all is done; what they held before was not encrypted.</summary>
+    public bool WipeFreed { get; init; }
+
     /// <summary>A new key: go on although other key slots, whose passphrases were not given, will be gone.</summary>
     public bool DropOtherSlots { get; init; }
 

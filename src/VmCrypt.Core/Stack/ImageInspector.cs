@@ -1,6 +1,8 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Images.Qcow2.InPlace;
 using VmCrypt.Core.Images.Vhd;
 using VmCrypt.Core.Images.Vhdx;
 using VmCrypt.Core.Luks;
@@ -106,6 +108,11 @@ public static class ImageInspector
     {
         await using IBlockDevice storage = await StorageOpener.OpenAsync(location, writable: false, options.ForceShare, cancellationToken);
         ImageFormat format = options.Format ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
+        if (reason.ErrorId == ErrorIds.Qcow2ConversionUnfinished)
+        {
+            return await DescribeConversionAsync(location, storage, reason, cancellationToken);
+        }
+
         LuksFacts? luks = await DescribeUnusableHeaderAsync(storage, format, HeaderOf(location, options), options, cancellationToken);
         bool detached = luks is not null && HeaderOf(location, options) is not null;
         return new ImageDescription
@@ -117,6 +124,28 @@ public static class ImageInspector
             Encryption = luks is null ? EncryptionPlacement.None : detached ? EncryptionPlacement.Detached : EncryptionPlacement.Attached,
             Luks = luks,
             Conversion = luks?.Reencryption?.Invoke(storage.Length),
+            Unusable = reason,
+        };
+    }
+
+    private static async ValueTask<ImageDescription> DescribeConversionAsync(
+        DiskLocation location, IBlockDevice storage, UnsupportedFeatureException reason, CancellationToken cancellationToken)
+    {
+        ConversionPointer place = await ConversionPointer.FindAsync(storage, cancellationToken) ?? throw reason;
+        ConversionJournal journal = await ConversionJournal.OpenAsync(storage, place, cancellationToken);
+        ConversionState state = journal.State;
+        var view = new HeaderViewDevice(storage, (await journal.ReadHeadersAsync(cancellationToken)).Before);
+        Qcow2Facts facts = (await Qcow2Metadata.ReadAsync(view, cancellationToken)).ToFacts();
+        return new ImageDescription
+        {
+            Path = location.Text,
+            Format = ImageFormat.Qcow2,
+            VirtualSize = facts.VirtualSize,
+            AllocatedSize = LocalDisk.AllocatedSize(storage, location.Text),
+            Encryption = EncryptionPlacement.Inside,
+            Qcow2 = facts,
+            Conversion = new ReencryptionFacts(
+                (ReencryptionMode)state.Mode, ((ReencryptionResilience)state.Resilience).ToString().ToLowerInvariant(), state.End, state.Done, state.HotLength > 0),
             Unusable = reason,
         };
     }

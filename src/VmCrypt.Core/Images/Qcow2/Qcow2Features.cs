@@ -20,6 +20,9 @@ public enum Qcow2Incompatible : ulong
 
     /// <summary>L2 entries have 128 bits and divide a cluster into 32 subclusters.</summary>
     ExtendedL2 = 1 << 4,
+
+    /// <summary>Ours: a conversion in place is under way, and the header is one sector that points to its journal.</summary>
+    Conversion = 1UL << 62,
 }
 
 /// <summary>Who does not know one of these may ignore it.</summary>
@@ -60,6 +63,9 @@ internal static class Qcow2Features
         | Qcow2Incompatible.ExternalDataFile | Qcow2Incompatible.CompressionType | Qcow2Incompatible.ExtendedL2;
 
     public const Qcow2Autoclear KnownAutoclear = Qcow2Autoclear.Bitmaps | Qcow2Autoclear.RawExternalData;
+
+    /// <summary>In the header only while a conversion is under way, so that others can say why they refuse the image.</summary>
+    public static Qcow2FeatureName Conversion { get; } = new(Qcow2FeatureKind.Incompatible, 62, "unfinished conversion in place by VmCrypt");
 
     public static IReadOnlyList<Qcow2FeatureName> Known { get; } =
     [

@@ -1,6 +1,7 @@
 using System.Text;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images.Qcow2.InPlace;
 
 namespace VmCrypt.Core.Images.Qcow2;
 
@@ -26,6 +27,8 @@ internal sealed record Qcow2HeaderExtensions
     public Qcow2EncryptionHeader? EncryptionHeader { get; init; }
 
     public string? DataFile { get; init; }
+
+    public ConversionPointer? Conversion { get; init; }
 
     /// <param name="area">From the end of the header to the backing file name or the end of the first cluster.</param>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2ExtensionInvalid"/>, <see cref="ErrorIds.Qcow2ExtensionDuplicate"/>.</exception>
@@ -61,6 +64,7 @@ internal sealed record Qcow2HeaderExtensions
         + SizeOf(BackingFormat is null ? null : Encoding.UTF8.GetByteCount(BackingFormat))
         + SizeOf(DataFile is null ? null : Encoding.UTF8.GetByteCount(DataFile))
         + SizeOf(EncryptionHeader is null ? null : Qcow2EncryptionHeader.Size)
+        + SizeOf(Conversion is null ? null : ConversionPointer.Size)
         + SizeOf(FeatureNames.Count == 0 ? null : FeatureNames.Count * Qcow2FeatureName.Size);
 
     /// <summary>Writes the list with its end mark.</summary>
@@ -81,6 +85,11 @@ internal sealed record Qcow2HeaderExtensions
             byte[] pointer = new byte[Qcow2EncryptionHeader.Size];
             area.WriteTo(pointer);
             Write(ref writer, EncryptionHeaderType, pointer);
+        }
+
+        if (Conversion is { } journal)
+        {
+            Write(ref writer, ConversionPointer.Type, journal.Encode());
         }
 
         if (FeatureNames.Count > 0)
@@ -121,6 +130,7 @@ internal sealed record Qcow2HeaderExtensions
                 EncryptionHeader = Qcow2EncryptionHeader.Parse(Exactly(data, Qcow2EncryptionHeader.Size, "encryption header")),
             },
             DataFileType => this with { DataFile = Text(data, Qcow2Limits.MaxDataFileNameBytes, "data file") },
+            ConversionPointer.Type => this with { Conversion = ConversionPointer.Parse(Exactly(data, ConversionPointer.Size, "conversion")) },
             _ => null,
         };
         if (with is not null && !seen.Add(type))

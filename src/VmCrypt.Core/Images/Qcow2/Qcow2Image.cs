@@ -175,6 +175,27 @@ public sealed class Qcow2Image : IBlockDevice, IHostMapped
         await (await EngineAsync(cancellationToken)).Resizer.ResizeAsync(length, cancellationToken);
     }
 
+    /// <summary>Takes clusters out of use that lie together, without anything that refers to them: who forgets them has leaked them.</summary>
+    /// <returns>Their place in the file, which is as it was.</returns>
+    internal async ValueTask<long> ReserveAsync(long bytes, CancellationToken cancellationToken)
+    {
+        WriteEngine engine = await EngineAsync(cancellationToken);
+        using (await _tables.Lock.EnterAsync(cancellationToken))
+        {
+            HostRun run = await engine.Allocator.AllocateTogetherAsync((int)_tables.Geometry.ClusterCount(bytes), cancellationToken);
+            return run.First << _tables.Geometry.ClusterBits;
+        }
+    }
+
+    /// <summary>Gives back what nothing refers to: the rest of a change that never came to its end.</summary>
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2RefcountInvalid"/>.</exception>
+    internal async ValueTask ReclaimAsync(CancellationToken cancellationToken)
+    {
+        WriteEngine engine = await EngineAsync(cancellationToken);
+        await engine.CloseAsync(_tables);
+        await engine.Rebuild.CorrectAsync(cancellationToken);
+    }
+
     /// <summary>Writes out changed tables, then disposes everything that the image owns, even if that fails.</summary>
     public async ValueTask DisposeAsync()
     {

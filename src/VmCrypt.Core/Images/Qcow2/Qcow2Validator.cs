@@ -38,6 +38,12 @@ internal static class Qcow2Validator
     /// <summary>Refuses features that we do not know, by the image's own name for them.</summary>
     public static void CheckFeatures(in Qcow2Header header, Qcow2HeaderExtensions extensions)
     {
+        if (header.Incompatible.HasFlag(Qcow2Incompatible.Conversion))
+        {
+            throw new UnsupportedFeatureException(ErrorIds.Qcow2ConversionUnfinished,
+                "A conversion of the image in its place is not finished, so its clusters are of two kinds; finish it with Resume-ImageUpdate.");
+        }
+
         ulong unknown = (ulong)(header.Incompatible & ~Qcow2Features.KnownIncompatible);
         if (unknown != 0)
         {

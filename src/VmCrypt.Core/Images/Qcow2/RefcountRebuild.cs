@@ -12,14 +12,21 @@ internal sealed class RefcountRebuild(ImageTables tables, Refcounts refcounts, T
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2RefcountInvalid"/>: more is wrong than refcounts.</exception>
     public async ValueTask RunAsync(CancellationToken cancellationToken)
     {
+        await CorrectAsync(cancellationToken);
+        await tables.ChangeFeaturesAsync(
+            tables.Header with { Incompatible = tables.Header.Incompatible & ~Qcow2Incompatible.Dirty }, cancellationToken);
+    }
+
+    /// <summary>The same for an image that was closed: what was allocated and never used becomes free.</summary>
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2RefcountInvalid"/>.</exception>
+    public async ValueTask CorrectAsync(CancellationToken cancellationToken)
+    {
         Qcow2Metadata metadata = await Qcow2Metadata.ReadAsync(tables.File, cancellationToken);
         ReferenceWalk walk = WalkOver(metadata);
         await walk.RunAsync(_ => ValueTask.CompletedTask, cancellationToken);
         await CorrectCountsAsync(walk.Counts, cancellationToken);
         await WalkOver(metadata).RunAsync(entry => CorrectFlagAsync(entry, walk.Counts, cancellationToken), cancellationToken);
         await flusher.FlushAsync(cancellationToken);
-        await tables.ChangeFeaturesAsync(
-            tables.Header with { Incompatible = tables.Header.Incompatible & ~Qcow2Incompatible.Dirty }, cancellationToken);
     }
 
     private ReferenceWalk WalkOver(Qcow2Metadata metadata) => new(tables.File, metadata, defect => throw Impossible(defect));
@@ -79,5 +86,5 @@ internal sealed class RefcountRebuild(ImageTables tables, Refcounts refcounts, T
     }
 
     private static InvalidImageException Impossible(string defect) => new(ErrorIds.Qcow2RefcountInvalid,
-        $"The image was not closed, and its refcounts cannot be rebuilt: {defect} Try 'qemu-img check -r all'.");
+        $"The image's refcounts cannot be rebuilt: {defect} Try 'qemu-img check -r all'.");
 }

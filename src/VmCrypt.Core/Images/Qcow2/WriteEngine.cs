@@ -11,11 +11,15 @@ internal sealed class WriteEngine : IDisposable
         var allocator = new ClusterAllocator(tables, refcounts);
         var editor = new L2Editor(tables, reader.Map, allocator);
         var ranges = new GuestRangeLock();
+        Allocator = allocator;
         Flusher = new TableFlusher(tables, refcounts, allocator, tables.HasExternalData ? data.Storage : null);
+        Rebuild = new RefcountRebuild(tables, refcounts, Flusher);
         Writer = new ClusterWriter(tables, reader, data, allocator, editor, Flusher, ranges);
         Eraser = new ClusterEraser(tables, reader, data, Writer, editor, Flusher, ranges);
         Resizer = new Qcow2Resizer(tables, reader, data, allocator, Eraser, Flusher);
     }
+
+    public ClusterAllocator Allocator { get; }
 
     public ClusterWriter Writer { get; }
 
@@ -24,6 +28,8 @@ internal sealed class WriteEngine : IDisposable
     public Qcow2Resizer Resizer { get; }
 
     public TableFlusher Flusher { get; }
+
+    public RefcountRebuild Rebuild { get; }
 
     /// <summary>Makes the image ready: what its header promises, and what we do not keep, is taken back before anything changes.</summary>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2RefcountInvalid"/>, <see cref="ErrorIds.Qcow2BitmapsInvalid"/>.</exception>
@@ -43,7 +49,7 @@ internal sealed class WriteEngine : IDisposable
         var engine = new WriteEngine(tables, refcounts, reader, data);
         if (tables.Header.Incompatible.HasFlag(Qcow2Incompatible.Dirty))
         {
-            await new RefcountRebuild(tables, refcounts, engine.Flusher).RunAsync(cancellationToken);
+            await engine.Rebuild.RunAsync(cancellationToken);
         }
 
         return engine;
