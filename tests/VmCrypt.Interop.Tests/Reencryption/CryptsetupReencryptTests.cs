@@ -121,7 +121,7 @@ public sealed class CryptsetupReencryptTests : IDisposable
         await _lab.WithSecretAsync(secret => _lab.StopHotAsync(detached: false, _lab.Options(false, null, resilience), image =>
             DiskReencryption.UpdateKeyAsync(image, secret, [secret], null, TestContext.Current.CancellationToken)));
 
-        RecoverByCryptsetup(_lab.Image);
+        await RecoverByCryptsetupAsync(detached: false, _lab.Image);
 
         await _lab.VerifyEncryptedAsync(detached: false);
     }
@@ -133,7 +133,7 @@ public sealed class CryptsetupReencryptTests : IDisposable
         await _lab.WithSecretAsync(secret => _lab.StopHotAsync(detached: false, _lab.Options(false), image =>
             DiskReencryption.ProtectAsync(image, secret, null, TestContext.Current.CancellationToken)));
 
-        RecoverByCryptsetup(_lab.Image);
+        await RecoverByCryptsetupAsync(detached: false, _lab.Image);
 
         await _lab.VerifyEncryptedAsync(detached: false);
     }
@@ -145,7 +145,7 @@ public sealed class CryptsetupReencryptTests : IDisposable
         await _lab.WithSecretAsync(secret => _lab.StopHotAsync(detached: false, _lab.Options(false), image =>
             DiskReencryption.UnprotectAsync(image, secret, null, TestContext.Current.CancellationToken)));
 
-        RecoverByCryptsetup("--header", _lab.Image + ".vmcrypt-header", _lab.Image);
+        await RecoverByCryptsetupAsync(detached: false, "--header", _lab.Image + ".vmcrypt-header", _lab.Image);
 
         _lab.VerifyPlain();
     }
@@ -153,9 +153,13 @@ public sealed class CryptsetupReencryptTests : IDisposable
     public void Dispose() => _lab.Dispose();
 
     // It asks whether to recover what it finds broken; the recovery alone comes first, so that both of its ways are gone.
-    private void RecoverByCryptsetup(params string[] place)
+    private async Task RecoverByCryptsetupAsync(bool detached, params string[] place)
     {
         _lab.Cryptsetup(["repair", .. place]);
-        _lab.Cryptsetup(["reencrypt", "--resume-only", .. place]);
+        // The zone that it recovered may have been the last.
+        if ((await _lab.DescribeAsync(detached)).Conversion is not null)
+        {
+            _lab.Cryptsetup(["reencrypt", "--resume-only", .. place]);
+        }
     }
 }
