@@ -1,5 +1,4 @@
 using VmCrypt.Core.Luks;
-using VmCrypt.Core.Tests.Luks;
 using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Reencryption;

@@ -1,5 +1,4 @@
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Images;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Interop.Tests.Images;

@@ -37,7 +37,7 @@ internal sealed class KeyStoreAudit(ConfigurationFolder folder)
     }
 
     // Not to be cancelled: what was done is to be written down.
-    private Task AppendAsync(string action, string target, string? vm, (string Name, string Value)[] details) => AuditLog.Of(folder).AppendAsync(
+    private Task<AuditReceipt> AppendAsync(string action, string target, string? vm, (string Name, string Value)[] details) => AuditLog.Of(folder).AppendAsync(
         new AuditEvent(action, target, "Done") { VM = vm, Details = details.ToDictionary(detail => detail.Name, detail => detail.Value) },
         CancellationToken.None);
 }

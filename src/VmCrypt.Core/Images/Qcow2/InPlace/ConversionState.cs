@@ -1,7 +1,5 @@
 using System.Security.Cryptography;
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Images.Qcow2.InPlace;
 
