@@ -173,6 +173,29 @@ public sealed class NbdTlsTests : IDisposable
         Assert.Equal(ErrorIds.NbdTlsInjected, Assert.IsType<ProtocolException>(Assert.Single(_faults)).ErrorId);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Half_a_TLS_handshake_ends_with_the_time_of_a_whole_one(bool certificates)
+    {
+        await using TestServer server = await TestServer.StartAsync(new MemoryDevice(4096), options => options with
+        {
+            Tls = NbdTlsMode.Require,
+            Credentials = certificates
+                ? TlsServerCredentials.FromFolder(_authority.Server())
+                : TlsServerCredentials.FromPskFile(_scratch.File("keys.psk", "alice:00112233445566778899aabbccddeeff"u8)),
+            HandshakeTimeout = TimeSpan.FromMilliseconds(300),
+        });
+        using var client = RawClient.Connect(server.Server);
+        client.Send([.. Wire.U32(3), .. Wire.Option(NbdOption.StartTls)]);
+        Assert.Equal(Wire.OptionReply(NbdOption.StartTls, NbdOptionReplyType.Ack), client.Read(NbdOptionReply.Size));
+
+        client.Send([0x16, 0x03, 0x01]);
+
+        Assert.True(client.IsHungUp());
+        await NbdServerTests.UntilAsync(() => server.Server.Clients.Count == 0);
+    }
+
     [Fact]
     public async Task An_address_that_others_can_reach_is_not_served_in_clear_unless_asked_for()
     {

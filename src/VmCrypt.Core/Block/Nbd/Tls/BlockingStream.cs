@@ -6,6 +6,8 @@ internal sealed class BlockingStream(Stream inner) : Stream
 {
     private const int Size = 64 * 1024;
 
+    private readonly Lock _reading = new();
+    private readonly Lock _writing = new();
     private readonly byte[] _incoming = new byte[Size];
     private readonly byte[] _outgoing = new byte[Size];
 
@@ -25,19 +27,25 @@ internal sealed class BlockingStream(Stream inner) : Stream
 
     public override int Read(Span<byte> buffer)
     {
-        int count = inner.Read(_incoming, 0, Math.Min(buffer.Length, Size));
-        _incoming.AsSpan(0, count).CopyTo(buffer);
-        return count;
+        lock (_reading)
+        {
+            int count = inner.Read(_incoming, 0, Math.Min(buffer.Length, Size));
+            _incoming.AsSpan(0, count).CopyTo(buffer);
+            return count;
+        }
     }
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {
-        while (!buffer.IsEmpty)
+        lock (_writing)
         {
-            int count = Math.Min(buffer.Length, Size);
-            buffer[..count].CopyTo(_outgoing);
-            inner.Write(_outgoing, 0, count);
-            buffer = buffer[count..];
+            while (!buffer.IsEmpty)
+            {
+                int count = Math.Min(buffer.Length, Size);
+                buffer[..count].CopyTo(_outgoing);
+                inner.Write(_outgoing, 0, count);
+                buffer = buffer[count..];
+            }
         }
     }
 
@@ -58,10 +66,9 @@ internal sealed class BlockingStream(Stream inner) : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
+    /// <summary>The connection under it has ended: whoever is still in here returns.</summary>
     protected override void Dispose(bool disposing)
     {
-        _incoming.AsSpan().Clear();
-        _outgoing.AsSpan().Clear();
         try
         {
             inner.Dispose();
@@ -69,6 +76,17 @@ internal sealed class BlockingStream(Stream inner) : Stream
         catch (Exception gone) when (NbdChannel.IsBreak(gone))
         {
             // Nobody hears the good-bye any more.
+        }
+
+        // Not while somebody copies out of them: it would be given zeros for data.
+        lock (_reading)
+        {
+            _incoming.AsSpan().Clear();
+        }
+
+        lock (_writing)
+        {
+            _outgoing.AsSpan().Clear();
         }
 
         base.Dispose(disposing);
