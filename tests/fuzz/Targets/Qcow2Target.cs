@@ -48,6 +48,7 @@ internal sealed class Qcow2Target : IFuzzTarget
             Qcow2CheckResult check = await Qcow2Check.RunAsync(disk, default);
             trace.Note("corruptions", check.Corruptions);
             trace.Note("leaks", check.LeakedClusters);
+            await HostMapReader.ReadAsync(image, disk.Length, trace);
         }
     }
 

@@ -32,6 +32,7 @@ internal sealed class QcowTarget : IFuzzTarget
             image.AttachCipher(SectorCipher.Create(new CipherSpec(CipherAlgorithm.Aes, CipherMode.Cbc, IvGenerator.Plain64), new byte[16]));
         }
 
-        await DiskReader.ReadAsync(image, trace);
+        await DiskReader.TryAsync(trace, () => DiskReader.ReadAsync(image, trace));
+        await HostMapReader.ReadAsync(image, input.Length, trace);
     }
 }

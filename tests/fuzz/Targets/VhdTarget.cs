@@ -41,6 +41,7 @@ internal sealed class VhdTarget : IFuzzTarget
         await using (IVirtualDisk reader = await OpenAsync(file, writable: false, trace))
         {
             await DiskReader.TryAsync(trace, () => DiskReader.ReadAsync(AlignedDevice.Over(reader), trace));
+            await HostMapReader.ReadAsync((IHostMapped)reader, file.Length, trace);
         }
 
         byte[]? model;

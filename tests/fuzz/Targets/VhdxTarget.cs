@@ -21,13 +21,18 @@ internal sealed class VhdxTarget : IFuzzTarget
 
     private static async Task RunAsync(byte[] input, Trace trace)
     {
-        await using VhdxImage image = await VhdxImage.OpenAsync(await VhdxInput.ExpandAsync(input, trace), new VhdxOpenOptions(), default);
+        SparseDisk file = await VhdxInput.ExpandAsync(input, trace);
+        await using VhdxImage image = await VhdxImage.OpenAsync(file, new VhdxOpenOptions(), default);
         trace.Note($"{image.Kind} {image.Facts.LogicalSectorSize} {image.Facts.IsLogPending}", image.Length);
         if (image.Parent is not null)
         {
             image.AttachParent(new SparseDisk([1, 2, 3], ParentSize, trace, writable: false));
         }
 
-        await DiskReader.ReadAsync(AlignedDevice.Over(image), trace);
+        await DiskReader.TryAsync(trace, () => DiskReader.ReadAsync(AlignedDevice.Over(image), trace));
+        if (!image.Facts.IsLogPending)
+        {
+            await HostMapReader.ReadAsync(image, file.Length, trace);
+        }
     }
 }

@@ -106,7 +106,7 @@ internal sealed class BlockCompactor(BlockTable table, BlockEngine engine)
     /// <summary>Moves blocks from the end of the file into gaps before them, and returns where the file ends then.</summary>
     private async ValueTask<long> MoveBlocksAsync(IProgress<JobProgress> progress, CancellationToken cancellationToken)
     {
-        (List<HostArea> areas, List<string> defects) = await BlockHostMap.GatherAsync(table, cancellationToken);
+        (List<HostArea> areas, IReadOnlyList<string> defects) = await BlockHostMap.GatherAsync(table, cancellationToken);
         if (defects.Count > 0)
         {
             throw new InvalidImageException(ErrorIds.BlockTablesDamaged, $"The disk's tables are damaged, so none of its blocks is moved. {defects[0]}");

@@ -7,7 +7,7 @@ internal static class BlockHostMap
 {
     public static async ValueTask<HostMap> ReadAsync(BlockTable table, CancellationToken cancellationToken)
     {
-        (List<HostArea> areas, List<string> defects) = await GatherAsync(table, cancellationToken);
+        (List<HostArea> areas, IReadOnlyList<string> defects) = await GatherAsync(table, cancellationToken);
         if (table.LeadBytes > 0)
         {
             areas.AddRange([.. areas.Where(area => area.Use == HostUse.Data).Select(area => new HostArea(area.Offset - table.LeadBytes, table.LeadBytes, HostUse.Metadata))]);
@@ -18,12 +18,13 @@ internal static class BlockHostMap
     }
 
     /// <summary>Structures and blocks (without <see cref="BlockTable.LeadBytes"/>) in no order, and what is wrong with entries, which are passed over then.</summary>
-    public static async ValueTask<(List<HostArea> Areas, List<string> Defects)> GatherAsync(BlockTable table, CancellationToken cancellationToken)
+    public static async ValueTask<(List<HostArea> Areas, IReadOnlyList<string> Defects)> GatherAsync(BlockTable table, CancellationToken cancellationToken)
     {
         List<HostArea> areas = [.. table.Structures];
-        List<string> defects = [];
-        for (long block = 0; block < table.BlockCount;)
+        var defects = new HostDefects();
+        for (long block = 0; block < table.BlockCount && !defects.IsFull;)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             BlockEntry entry = default;
             try
             {
@@ -45,6 +46,6 @@ internal static class BlockHostMap
             block += entry.IsStored ? 1 : await table.CountAlikeAsync(block, table.BlockCount - block, cancellationToken);
         }
 
-        return (areas, defects);
+        return (areas, defects.Sentences);
     }
 }

@@ -107,8 +107,8 @@ public sealed class QcowImage : IBlockDevice, IHostMapped
     async ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken)
     {
         List<HostArea> areas = [new(0, _headerBytes, HostUse.Metadata), new(_l1.Offset, _l1.Count * sizeof(ulong), HostUse.Metadata)];
-        List<string> defects = [];
-        for (long guest = 0; guest < Length; guest += _geometry.L2Coverage)
+        var defects = new HostDefects();
+        for (long guest = 0; guest < Length && !defects.IsFull; guest += _geometry.L2Coverage)
         {
             try
             {
@@ -120,7 +120,7 @@ public sealed class QcowImage : IBlockDevice, IHostMapped
             }
         }
 
-        return new HostMap(HostAreas.Join(HostAreas.Complete(areas, _file.Length)), defects);
+        return new HostMap(HostAreas.Join(HostAreas.Complete(areas, _file.Length)), defects.Sentences);
     }
 
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) => Refuse();

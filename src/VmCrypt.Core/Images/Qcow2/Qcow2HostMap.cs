@@ -11,23 +11,15 @@ internal static class Qcow2HostMap
         bool external = metadata.ToFacts().HasDataFile;
         var uses = new ClusterUses(metadata.Geometry.ClusterBits);
         var outside = new ClusterUses(metadata.Geometry.ClusterBits);
-        var defects = new List<string>();
-        var walk = new ReferenceWalk(file, metadata, sentence => Note(defects, sentence))
+        var defects = new HostDefects();
+        var walk = new ReferenceWalk(file, metadata, defects.Add)
         {
             Referred = area => (external && area.Use is HostUse.Data or HostUse.Snapshot ? outside : uses).Add(area),
         };
         await walk.RunAsync(_ => ValueTask.CompletedTask, cancellationToken);
-        return new HostMap(HostAreas.Fill(uses.Areas(), file.Length), defects)
+        return new HostMap(HostAreas.Fill(uses.Areas(), file.Length), defects.Sentences)
         {
             DataFile = dataFile is null ? null : HostAreas.Fill(outside.Areas(), dataFile.Length),
         };
-    }
-
-    private static void Note(List<string> defects, string sentence)
-    {
-        if (defects.Count < Qcow2Check.MaxFindings)
-        {
-            defects.Add(sentence);
-        }
     }
 }
