@@ -21,12 +21,12 @@ public sealed class LayerWalkTests
         byte[] disk = Ciphertext.Of(Size);
         UniformityTestTests.Text(4096).CopyTo(disk, 3 << 20);
 
-        LayerTally tally = await WalkAsync(new BrokenDevice(disk, broken: 1 << 20));
+        LayerTally tally = await WalkAsync(new BrokenDevice(disk, broken: (1 << 20) + 8192 + 512));
 
         Assert.Equal(
-            [(FindingKind.Unreadable, 1 << 20, 1 << 20, ErrorIds.DeviceIO), (FindingKind.Text, 3 << 20, 4096, null)],
+            [(FindingKind.Unreadable, (1 << 20) + 8192, 4096, ErrorIds.DeviceIO), (FindingKind.Text, 3 << 20, 4096, null)],
             tally.Findings.Kept.Select(finding => (finding.Kind, finding.HostOffset, finding.Length, finding.Detail)));
-        Assert.Equal((1 << 20, 4096, (3 << 20) - 4096), (tally.Bytes.Unchecked, tally.Bytes.Plain, tally.Bytes.Ciphertext));
+        Assert.Equal((4096, 4096, Size - 8192), (tally.Bytes.Unchecked, tally.Bytes.Plain, tally.Bytes.Ciphertext));
         Assert.Contains(ProofMap.Unchecked, tally.Map);
     }
 

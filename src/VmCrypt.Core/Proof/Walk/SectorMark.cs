@@ -18,9 +18,6 @@ internal sealed class SectorMarks(long sectors, bool ivIsOfHost)
     private readonly Dictionary<ulong, SectorMark> _seen = [];
     private readonly ulong _skipped = SkippedFor(sectors);
 
-    /// <summary>One sector in so many is remembered.</summary>
-    public ulong OneIn => _skipped + 1;
-
     public static SectorMark Of(ulong low, ulong high, in HostArea area) =>
         new(Mixer.Mix(low ^ ulong.RotateLeft(Mixer.Mix(high), 31)), area.Offset, area.Guest, area.Use);
 

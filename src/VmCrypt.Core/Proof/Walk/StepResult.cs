@@ -1,4 +1,3 @@
-using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
 
 namespace VmCrypt.Core.Proof.Walk;
@@ -24,9 +23,6 @@ internal sealed class StepResult
     public long Decrypted { get; set; }
 
     public long Structured { get; set; }
-
-    /// <summary>Why the bytes could not be read; null where they could.</summary>
-    public VmCryptException? Fault { get; init; }
 
     public void Add(in StateRun run)
     {

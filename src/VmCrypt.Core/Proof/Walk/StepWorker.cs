@@ -24,39 +24,57 @@ internal sealed class StepWorker(ProofLayer layer, SectorMarks marks, SampleChoi
     public async ValueTask<StepResult> RunAsync(WalkStep step, CancellationToken cancellationToken)
     {
         Memory<byte> bytes = _buffer.AsMemory(0, step.Length);
-        try
-        {
-            await layer.File.ReadAsync(step.Offset, bytes, cancellationToken);
-        }
-        catch (DeviceFaultException fault)
-        {
-            var unread = new StepResult { Fault = fault };
-            foreach (HostArea area in step.Areas)
-            {
-                unread.Add(new StateRun(area, ProofMap.Unchecked, 0, FindingKind.Unreadable, fault.ErrorId));
-            }
-
-            return unread;
-        }
-
-        return Judge(step, bytes.Span);
-    }
-
-    private StepResult Judge(WalkStep step, ReadOnlySpan<byte> bytes)
-    {
         var result = new StepResult();
         Array.Clear(_together);
         _togetherBytes = 0;
+        try
+        {
+            await layer.File.ReadAsync(step.Offset, bytes, cancellationToken);
+            JudgeAll(step, bytes.Span, result);
+        }
+        catch (DeviceFaultException)
+        {
+            await RunByBlockAsync(step, result, cancellationToken);
+        }
+
+        return IsBiased() ? Biased(result) : result;
+    }
+
+    private void JudgeAll(WalkStep step, ReadOnlySpan<byte> bytes, StepResult result)
+    {
+        foreach (HostArea part in BlocksOf(step))
+        {
+            Judge(part, bytes.Slice((int)(part.Offset - step.Offset), (int)part.Length), result);
+        }
+    }
+
+    // A bad sector shall not hide its neighbours.
+    private async ValueTask RunByBlockAsync(WalkStep step, StepResult result, CancellationToken cancellationToken)
+    {
+        foreach (HostArea part in BlocksOf(step))
+        {
+            Memory<byte> block = _buffer.AsMemory(0, (int)part.Length);
+            try
+            {
+                await layer.File.ReadAsync(part.Offset, block, cancellationToken);
+                Judge(part, block.Span, result);
+            }
+            catch (DeviceFaultException fault)
+            {
+                result.Add(new StateRun(part, ProofMap.Unchecked, 0, FindingKind.Unreadable, fault.ErrorId));
+            }
+        }
+    }
+
+    private static IEnumerable<HostArea> BlocksOf(WalkStep step)
+    {
         foreach (HostArea area in step.Areas)
         {
             for (long at = 0; at < area.Length; at += Block)
             {
-                HostArea part = area.From(at) with { Length = Math.Min(Block, area.Length - at) };
-                Judge(part, bytes.Slice((int)(part.Offset - step.Offset), (int)part.Length), result);
+                yield return area.From(at) with { Length = Math.Min(Block, area.Length - at) };
             }
         }
-
-        return IsBiased() ? Biased(result) : result;
     }
 
     private void Judge(HostArea part, ReadOnlySpan<byte> block, StepResult result)
