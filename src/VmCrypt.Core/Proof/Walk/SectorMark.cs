@@ -18,10 +18,13 @@ internal sealed class SectorMarks(long sectors, bool ivIsOfHost)
     private readonly Dictionary<ulong, SectorMark> _seen = [];
     private readonly ulong _skipped = SkippedFor(sectors);
 
-    public static SectorMark Of(ulong low, ulong high, in HostArea area) =>
-        new(Mixer.Mix(low ^ ulong.RotateLeft(Mixer.Mix(high), 31)), area.Offset, area.Guest, area.Use);
+    /// <summary>What a sector's first sixteen bytes are remembered by.</summary>
+    public static ulong StartOf(ulong low, ulong high) => Mixer.Mix(low ^ ulong.RotateLeft(high * 0x9E3779B97F4A7C15, 31));
 
-    public bool Wants(in SectorMark mark) => (mark.Start & _skipped) == 0 && (ivIsOfHost || mark.Guest >= 0);
+    public bool Wants(ulong start) => (start & _skipped) == 0;
+
+    /// <summary>Whether the place of the sector is known that decides about its IV.</summary>
+    public bool Tells(in HostArea area) => ivIsOfHost || area.Guest >= 0;
 
     /// <summary>Remembers the sector; returns the one that it repeats, or null.</summary>
     public SectorMark? Add(in SectorMark mark)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
@@ -120,15 +121,19 @@ internal sealed class StepWorker(ProofLayer layer, SectorMarks marks, SampleChoi
         _ => new StateRun(part, flaw == FindingKind.RepeatedBlocks ? ProofMap.Weak : ProofMap.Plain, verdict.Zeros, flaw, verdict.Name),
     };
 
+    // Optimised from the first call on: a disk is over before the runtime would come back to it.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Mark(HostArea part, ReadOnlySpan<byte> block, List<SectorMark> found)
     {
         for (int at = 0; at + Sector <= block.Length; at += Sector)
         {
-            ReadOnlySpan<ulong> start = MemoryMarshal.Cast<byte, ulong>(block.Slice(at, 16));
-            SectorMark mark = SectorMarks.Of(start[0], start[1], part.From(at));
-            if (marks.Wants(mark) && (start[0] | start[1]) != 0)
+            ulong low = MemoryMarshal.Read<ulong>(block[at..]);
+            ulong high = MemoryMarshal.Read<ulong>(block[(at + sizeof(ulong))..]);
+            ulong start = SectorMarks.StartOf(low, high);
+            if (marks.Wants(start) && (low | high) != 0 && marks.Tells(part))
             {
-                found.Add(mark);
+                HostArea sector = part.From(at);
+                found.Add(new SectorMark(start, sector.Offset, sector.Guest, sector.Use));
             }
         }
     }
