@@ -46,6 +46,21 @@ Describe 'Key slots of a running domain' -Skip:(-not $libvirt) {
         Test-KeySlot $path -Passphrase $second | Should -BeTrue
     }
 
+    It 'replaces the secret that the key store has, too' {
+        $configBefore = $env:VMCRYPT_CONFIG
+        $env:VMCRYPT_CONFIG = "$TestDrive/config"
+        try {
+            $null = New-DiskKeyStore -KeyFile "$TestDrive/store.key"
+            $null = Register-DiskKey $path -Passphrase $second -Vm $name
+            (Get-EncryptedImage $path).InUse | Should -BeTrue
+            $null = Update-DiskKey -Vm $name @quick
+            Test-DiskKey | Select-Object -ExpandProperty State | Should -Be 'Good'
+            (Get-EncryptedImage $path).InUse | Should -BeTrue
+            $null = Update-DiskKey -Vm $name -NewPassphrase $second @quick
+            $null = Register-LibvirtSecret $path -StoredKey -Force
+        } finally { $env:VMCRYPT_CONFIG = $configBefore }
+    }
+
     It 'does it itself once the domain is stopped' {
         $null = Invoke-Virsh destroy $name
         $slot = Get-VmDisk $name | Set-KeySlot -Passphrase $second -NewPassphrase $first -Iterations 1000 -WarningVariable said

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VmCrypt.Core.Database;
 using VmCrypt.Core.Errors;
 
@@ -13,15 +14,18 @@ internal sealed class AuditArchive(HostDatabase database, TimeProvider clock)
     private const int Batch = 500;
     private const int End = 4 * AuditLine.MaxBytes;
 
-    // A database that is away must not make every entry wait.
+    // A database that is away must not make every entry wait; one that was restarted is to be found in the first try.
     private static readonly TimeSpan s_respite = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
-    private static long s_nextTry = long.MinValue;
+    private static readonly ConditionalWeakTable<HostDatabase, StrongBox<long>> s_nextTries = [];
+
+    private readonly StrongBox<long> _nextTry = s_nextTries.GetValue(database, _ => new StrongBox<long>(long.MinValue));
 
     /// <summary>Copies what is missing there; a database that is away gets it later.</summary>
     public async Task CatchUpAsync(string log)
     {
-        if (clock.GetTimestamp() < Interlocked.Read(ref s_nextTry))
+        if (clock.GetTimestamp() < Interlocked.Read(ref _nextTry.Value))
         {
             return;
         }
@@ -34,12 +38,12 @@ internal sealed class AuditArchive(HostDatabase database, TimeProvider clock)
         }
         catch (DeviceFaultException)
         {
-            Interlocked.Exchange(ref s_nextTry, clock.GetTimestamp() + (long)(s_respite.TotalSeconds * clock.TimestampFrequency));
+            Interlocked.Exchange(ref _nextTry.Value, clock.GetTimestamp() + (long)(s_respite.TotalSeconds * clock.TimestampFrequency));
         }
     }
 
     /// <summary>The next entry tries the database again, whenever that was away.</summary>
-    public static void ForgetRespite() => Interlocked.Exchange(ref s_nextTry, long.MinValue);
+    public void ForgetRespite() => Interlocked.Exchange(ref _nextTry.Value, long.MinValue);
 
     /// <summary>The newest entry of this host that the database has; null for none.</summary>
     public async Task<AuditReceipt?> NewestAsync(CancellationToken cancellationToken)
@@ -64,7 +68,7 @@ internal sealed class AuditArchive(HostDatabase database, TimeProvider clock)
             return missing.Length;
         },
         CancellationToken.None,
-        patience: TimeSpan.Zero);
+        s_patience);
 
     // Most often only the newest entry is missing, so the end of the log is read first.
     private static List<(long Sequence, byte[] Line)> LinesAfter(string log, long newest)

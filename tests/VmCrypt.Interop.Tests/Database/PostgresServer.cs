@@ -24,8 +24,8 @@ internal sealed class PostgresServer : IAsyncDisposable
         _port = ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    /// <summary>As <c>Set-HostDatabase</c> takes it.</summary>
-    public string Connection => $"Host=127.0.0.1;Port={_port};Username={User};Database=postgres;Timeout=3";
+    /// <summary>The server's own database, as <c>Set-HostDatabase</c> takes it.</summary>
+    public string Connection => ConnectionTo(User);
 
     private string Data => Path.Combine(_folder, "data");
 
@@ -83,11 +83,22 @@ internal sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Asks the server itself, as psql does.</summary>
-    public string Ask(string sql) => Tools.Run(Path.Combine(_programs, "psql"), "-h", "127.0.0.1", "-p", $"{_port}", "-U", User, "-d", User, "-v", "ON_ERROR_STOP=1", "-AtXc", sql);
+    /// <summary>Makes a database of its own for a test.</summary>
+    public PostgresDatabase Create()
+    {
+        string name = $"test_{Guid.NewGuid():N}";
+        Ask(User, $"create database {name}");
+        return new PostgresDatabase(this, name);
+    }
 
-    /// <summary>Everything in it, as text.</summary>
-    public string Dump() => Tools.Run(Path.Combine(_programs, "pg_dump"), "-h", "127.0.0.1", "-p", $"{_port}", "-U", User, User);
+    public string ConnectionTo(string database) => $"Host=127.0.0.1;Port={_port};Username={User};Database={database};Timeout=3";
+
+    /// <summary>Asks the server itself, as psql does.</summary>
+    public string Ask(string database, string sql) =>
+        Tools.Run(Path.Combine(_programs, "psql"), "-h", "127.0.0.1", "-p", $"{_port}", "-U", User, "-d", database, "-v", "ON_ERROR_STOP=1", "-AtXc", sql);
+
+    /// <summary>Everything in a database, as text.</summary>
+    public string Dump(string database) => Tools.Run(Path.Combine(_programs, "pg_dump"), "-h", "127.0.0.1", "-p", $"{_port}", "-U", User, database);
 
     public async ValueTask DisposeAsync()
     {
@@ -120,3 +131,31 @@ internal sealed class PostgresServer : IAsyncDisposable
         return process;
     }
 }
+
+/// <summary>A database on the server that the tests share; killing the server is for all of them.</summary>
+internal sealed class PostgresDatabase(PostgresServer server, string name)
+{
+    /// <summary>As <c>Set-HostDatabase</c> takes it.</summary>
+    public string Connection => server.ConnectionTo(name);
+
+    public string Ask(string sql) => server.Ask(name, sql);
+
+    public string Dump() => server.Dump(name);
+
+    public Task KillAsync() => server.KillAsync();
+
+    public Task StartAgainAsync() => server.StartAgainAsync();
+}
+
+/// <summary>One server for all tests, which take turns; started by the first of them.</summary>
+public sealed class PostgresHouse : IAsyncDisposable
+{
+    private PostgresServer? _server;
+
+    internal async Task<PostgresDatabase> CreateAsync() => (_server ??= await PostgresServer.StartAsync()).Create();
+
+    public ValueTask DisposeAsync() => _server?.DisposeAsync() ?? ValueTask.CompletedTask;
+}
+
+[CollectionDefinition(nameof(PostgresHouse))]
+public sealed class PostgresTests : ICollectionFixture<PostgresHouse>;

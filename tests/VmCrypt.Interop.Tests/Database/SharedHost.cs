@@ -10,7 +10,7 @@ internal static class SharedHost
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static async Task<ConfigurationFolder> MakeAsync(Scratch scratch, PostgresServer server, string name)
+    public static async Task<ConfigurationFolder> MakeAsync(Scratch scratch, PostgresDatabase server, string name)
     {
         var folder = new ConfigurationFolder(scratch[name]);
         await HostDatabase.SetAsync(folder, server.Connection, Token);

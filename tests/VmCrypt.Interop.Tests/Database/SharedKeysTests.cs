@@ -10,20 +10,20 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Interop.Tests.Database;
 
 /// <summary>The key store of several hosts in a real PostgreSQL, which is also killed.</summary>
-[Collection(nameof(PostgresServer))]
-public sealed class SharedKeysTests : IAsyncLifetime
+[Collection(nameof(PostgresHouse))]
+public sealed class SharedKeysTests(PostgresHouse house) : IAsyncLifetime
 {
     private readonly Scratch _scratch = new();
-    private PostgresServer _server = null!;
+    private PostgresDatabase _server = null!;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _server = await PostgresServer.StartAsync();
+    public async ValueTask InitializeAsync() => _server = await house.CreateAsync();
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
-        await (_server?.DisposeAsync() ?? ValueTask.CompletedTask);
         _scratch.Dispose();
+        return ValueTask.CompletedTask;
     }
 
     [Fact]
@@ -147,6 +147,7 @@ public sealed class SharedKeysTests : IAsyncLifetime
         finally
         {
             HostDatabase.Patience = before;
+            await _server.StartAgainAsync();
         }
     }
 

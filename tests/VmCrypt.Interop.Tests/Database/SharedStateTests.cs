@@ -11,22 +11,22 @@ using VmCrypt.Core.Wipe.Policy;
 namespace VmCrypt.Interop.Tests.Database;
 
 /// <summary>USB lists, wipe policy and audit of several hosts in a real PostgreSQL.</summary>
-[Collection(nameof(PostgresServer))]
-public sealed class SharedStateTests : IAsyncLifetime
+[Collection(nameof(PostgresHouse))]
+public sealed class SharedStateTests(PostgresHouse house) : IAsyncLifetime
 {
     private static readonly UsbRule s_stick = UsbRuleText.Parse("048d:1169");
 
     private readonly Scratch _scratch = new();
-    private PostgresServer _server = null!;
+    private PostgresDatabase _server = null!;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _server = await PostgresServer.StartAsync();
+    public async ValueTask InitializeAsync() => _server = await house.CreateAsync();
 
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
     {
-        await (_server?.DisposeAsync() ?? ValueTask.CompletedTask);
         _scratch.Dispose();
+        return ValueTask.CompletedTask;
     }
 
     [Fact]
@@ -131,7 +131,7 @@ public sealed class SharedStateTests : IAsyncLifetime
         }
 
         await _server.StartAgainAsync();
-        AuditArchive.ForgetRespite();
+        archive.ForgetRespite();
         await archive.CatchUpAsync(log.Path);
         Assert.Equal("700|700", _server.Ask("select count(*), max(sequence) from vmcrypt.audit").Trim());
         Assert.True((await log.VerifyAsync(Token)).IsUnbroken);
