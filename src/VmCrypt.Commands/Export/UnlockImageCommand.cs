@@ -87,6 +87,7 @@ public sealed class UnlockImageCommand : ServingCmdlet
     {
         if (_served.Count > 0)
         {
+            LockStore();
             ServiceManager.Ready();
             Run(ServeUntilStoppedAsync);
         }

@@ -45,5 +45,10 @@ internal sealed class StoredKeys : IDisposable
         return await _ring.TakeAsync(entry, location, options, slot, cancellationToken);
     }
 
-    public void Dispose() => _ring?.Dispose();
+    /// <summary>Forgets the store's key; the next <see cref="Open"/> gets it again.</summary>
+    public void Dispose()
+    {
+        _ring?.Dispose();
+        _ring = null;
+    }
 }

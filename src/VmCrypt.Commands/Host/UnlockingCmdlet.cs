@@ -65,6 +65,9 @@ public abstract class UnlockingCmdlet : SecretCmdlet
         }
     }
 
+    /// <summary>Forgets the key of the key store, before a command that has its secrets goes on for long.</summary>
+    private protected void LockStore() => _stored.Dispose();
+
     private bool IsSecretGiven => GivenSecret() is not null || VolumeKeyFile is not null;
 
     private protected sealed override string[] Given => Shell.ParameterSet == VmSet ? Vm : base.Given;
