@@ -17,7 +17,8 @@ namespace VmCrypt.Core.Reencryption;
 internal sealed class PayloadReencryption : IDisposable
 {
     /// <summary>Large enough that the five flushes of a zone do not count, small enough for two of them in memory.</summary>
-    public const int DefaultZoneLength = 32 << 20;
+    /// <summary>Large enough that the flushes of a zone do not count, small enough for two of them in memory.</summary>
+    public const int DefaultZoneLength = 64 << 20;
 
     // cryptsetup's limit for what it keeps in memory, and so the largest zone that it makes.
     private const long MaxZoneLength = 1 << 30;

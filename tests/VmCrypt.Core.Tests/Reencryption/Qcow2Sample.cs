@@ -120,6 +120,28 @@ internal sealed class Qcow2Sample
         }
     }
 
+    /// <summary>Stops while a zone is written.</summary>
+    public async Task StopHotAsync()
+    {
+        Qcow2Sample before = Clone();
+        for (int effects = 20; await before.Clone().StopAsync(new CrashPlan(effects)); effects++)
+        {
+            Qcow2Sample stopped = before.Clone();
+            await stopped.StopAsync(new CrashPlan(effects));
+            if (await stopped.IsUnfinishedAsync() && (await stopped.JournalAsync()).State is { HotLength: > 0, Done: > 0 })
+            {
+                File = stopped.File;
+                return;
+            }
+        }
+
+        Assert.Fail("The conversion never stopped in a zone.");
+    }
+
+    /// <summary>The journal of an unfinished conversion.</summary>
+    public async Task<ConversionJournal> JournalAsync() =>
+        await ConversionJournal.OpenAsync(File, (await ConversionPointer.FindAsync(File, Sample.Token))!.Value, Sample.Token);
+
     /// <summary>Nobody sees a mixture: the image is refused, or its guest finds all of its bytes.</summary>
     public async Task RequireSoundAsync()
     {
