@@ -1,3 +1,4 @@
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Tests.Support;
 
@@ -51,6 +52,33 @@ public sealed class Qcow2ConversionCrashTests
             await left.RequireSoundAsync();
             await left.GoOnAsync(resume: count % 4 == 0);
             await left.VerifyAsync();
+        }
+    }
+
+    [Theory]
+    [InlineData(ReencryptionMode.Encrypt)]
+    [InlineData(ReencryptionMode.Reencrypt)]
+    [InlineData(ReencryptionMode.Decrypt)]
+    public async Task A_full_file_system_stops_it_and_with_room_it_goes_on(ReencryptionMode mode)
+    {
+        Qcow2Sample before = await Qcow2Sample.CreateAsync(mode);
+        for (int writes = 0, stopped = 1; stopped > 0; writes += writes < Telling ? 3 : 40)
+        {
+            Qcow2Sample sample = before.Clone();
+            stopped = 0;
+            try
+            {
+                await sample.RunAsync(device => new FullDevice(device, writes));
+            }
+            catch (DeviceFaultException full)
+            {
+                Assert.Equal(ErrorIds.DiskFull, full.ErrorId);
+                stopped++;
+            }
+
+            await sample.RequireSoundAsync();
+            await sample.GoOnAsync(resume: writes % 2 == 1);
+            await sample.VerifyAsync();
         }
     }
 

@@ -92,6 +92,28 @@ public sealed class HostReencryptTests : IDisposable
         Assert.Equal(SHA256.HashData(_plain), SHA256.HashData(File.ReadAllBytes(image)));
     }
 
+    [Fact]
+    public void A_qcow2_image_survives_kills_and_its_tables_stay_clean()
+    {
+        Tools.Require("qemu-img");
+        string image = _scratch["disk.qcow2"];
+        Tools.Run("qemu-img", "convert", "-O", "qcow2", _scratch.File("disk.raw", _plain), image);
+        string[] key = ["-Passphrase", $"file:{_passphrase}"];
+        foreach (string[] command in new string[][] { ["Protect-Image", image, .. key, "-Iterations", "1000", "-Force"], ["Unprotect-Image", image, .. key, "-Force"] })
+        {
+            foreach (int delay in new[] { 600, 1100 })
+            {
+                Vmcrypt.Kill(TimeSpan.FromMilliseconds(delay), command);
+            }
+
+            (int exitCode, string error) = Vmcrypt.TryRun(command);
+            Assert.True(exitCode == 0 || error.Contains(nameof(ErrorIds.AlreadyEncrypted), StringComparison.Ordinal) || error.Contains(nameof(ErrorIds.NotEncrypted), StringComparison.Ordinal), error);
+        }
+
+        Tools.Run("qemu-img", "check", image);
+        Assert.Equal(SHA256.HashData(_plain), SHA256.HashData(QemuImg.Read(_scratch, $"driver=qcow2,file.driver=file,file.filename={image}")));
+    }
+
     private ReencryptionOptions Options(string path) => new()
     {
         Location = DiskLocation.Parse(path),
