@@ -1,6 +1,5 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Images;
-using VmCrypt.Core.Images.Vhdx;
 using VmCrypt.Core.Tests.Images.Vhd;
 using VmCrypt.Core.Tests.Images.Vhdx;
 using VmCrypt.Core.Tests.Support;
