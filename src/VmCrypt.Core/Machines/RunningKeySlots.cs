@@ -98,7 +98,7 @@ public sealed class RunningKeySlots : IAsyncDisposable
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>: nothing was changed.</exception>
     public async ValueTask<int> RemoveAsync(RunningDisk disk, int? slot, DiskKeys? keys, CancellationToken cancellationToken)
     {
-        LuksNode node = await LuksNode.FindAsync(_monitor, disk.Location.Text, disk.NodeName, cancellationToken);
+        LuksNode node = await FindAsync(disk, cancellationToken);
         RunningHeader header = await RunningHeader.ReadAsync(disk, cancellationToken);
         if (slot is { } named && keys is not null)
         {
@@ -131,7 +131,13 @@ public sealed class RunningKeySlots : IAsyncDisposable
                 $"While a VM has the disk open, QEMU makes the slot: PBKDF2 by a time of at most {s_longestIterTime.TotalSeconds} s, and no priority.");
         }
 
-        return LuksNode.FindAsync(_monitor, disk.Location.Text, disk.NodeName, cancellationToken);
+        return FindAsync(disk, cancellationToken);
+    }
+
+    private async ValueTask<LuksNode> FindAsync(RunningDisk disk, CancellationToken cancellationToken)
+    {
+        await MonitorLeftovers.ClearAsync(_monitor, cancellationToken);
+        return await LuksNode.FindAsync(_monitor, disk.Location.Text, disk.NodeName, cancellationToken);
     }
 
     private async ValueTask FillAsync(

@@ -9,6 +9,8 @@ namespace VmCrypt.Core.Qemu;
 /// <remarks>Its value travels through the monitor's socket, or the standard input of virsh: never through arguments or a file.</remarks>
 internal sealed class MonitorSecret : IAsyncDisposable
 {
+    private const string Prefix = "vmcrypt-key-";
+
     private readonly IQemuMonitor _monitor;
 
     private MonitorSecret(IQemuMonitor monitor, string id)
@@ -29,22 +31,27 @@ internal sealed class MonitorSecret : IAsyncDisposable
             throw new InvalidInputException(ErrorIds.PassphraseInvalid, "QEMU takes text for a passphrase; this one is no UTF-8, or holds a zero byte.");
         }
 
-        string id = $"vmcrypt-{Guid.NewGuid():N}";
+        string id = $"{Prefix}{Guid.NewGuid():N}";
         QemuObject secret = master is null ? QemuSecrets.FromData(id, value) : QemuSecrets.FromWrapped(id, QemuSecrets.Wrap(value, master.Key), LibvirtMasterKey.ObjectId);
         // Not to be cancelled: an object that was added and not heard of would stay.
         await monitor.ExecuteAsync("object-add", secret.ToQmp(), CancellationToken.None);
         return new MonitorSecret(monitor, id);
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Whether an object was made here, by this or by another call.</summary>
+    public static bool IsOurs(string id) => id.StartsWith(Prefix, StringComparison.Ordinal);
+
+    public static async ValueTask RemoveAsync(IQemuMonitor monitor, string id)
     {
         try
         {
-            await _monitor.ExecuteAsync("object-del", new JsonObject { ["id"] = Id }, CancellationToken.None);
+            await monitor.ExecuteAsync("object-del", new JsonObject { ["id"] = id }, CancellationToken.None);
         }
         catch (VmCryptException)
         {
-            // A monitor that is gone cannot be told; what failed before says so.
+            // A monitor that is gone cannot be told, and an object that is gone need not; what failed before says so.
         }
     }
+
+    public ValueTask DisposeAsync() => RemoveAsync(_monitor, Id);
 }

@@ -7,6 +7,11 @@ namespace VmCrypt.Core.Qemu;
 /// <summary>A job of QEMU, from its start to its dismissal.</summary>
 internal static class QemuJob
 {
+    /// <summary>The status of a job that has ended, well or not.</summary>
+    public const string Concluded = "concluded";
+
+    private const string Prefix = "vmcrypt-job-";
+
     /// <summary>What QEMU 7.2 says when its clock has not moved while it measured a key derivation; nothing was changed then.</summary>
     private const string ClockStoodStill = "Unable to get accurate CPU usage";
 
@@ -35,14 +40,17 @@ internal static class QemuJob
         }
     }
 
+    /// <summary>Whether a job was begun here, by this or by another call.</summary>
+    public static bool IsOurs(string id) => id.StartsWith(Prefix, StringComparison.Ordinal);
+
     private static async ValueTask<string?> RunOnceAsync(IQemuMonitor monitor, string command, JsonObject arguments)
     {
-        string id = $"vmcrypt-{Guid.NewGuid():N}";
+        string id = $"{Prefix}{Guid.NewGuid():N}";
         var complete = (JsonObject)arguments.DeepClone();
         complete["job-id"] = id;
         await monitor.ExecuteAsync(command, complete, CancellationToken.None);
         (string Status, string? Error) job;
-        while ((job = Find(await monitor.ExecuteAsync("query-jobs", null, CancellationToken.None), id)).Status != "concluded")
+        while ((job = Find(await monitor.ExecuteAsync("query-jobs", null, CancellationToken.None), id)).Status != Concluded)
         {
             await Task.Delay(s_interval, CancellationToken.None);
         }

@@ -13,9 +13,12 @@ internal sealed class QmpClient : IQemuMonitor
     /// <summary>Far more than a guard is ever behind; a monitor that floods is cut off.</summary>
     public const int MaxUnreadEvents = 8192;
 
+    /// <summary>Leaves room for commands within what a JSON number holds exactly.</summary>
+    private const long MaxFirstId = 1L << 52;
+
     private readonly Socket _socket;
     private readonly TimeSpan _patience;
-    private readonly QmpSession _session = new();
+    private readonly QmpSession _session = new(Random.Shared.NextInt64(1, MaxFirstId));
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly ConcurrentDictionary<long, TaskCompletionSource<JsonElement>> _waiting = new();

@@ -7,9 +7,11 @@ namespace VmCrypt.Core.Qemu;
 /// <summary>One end of QMP without its socket: bytes in, messages out; commands in, bytes out.</summary>
 /// <remarks>
 /// The greeting comes first, then <c>qmp_capabilities</c> must be the first command. Answers name the id of their command and may
-/// come in any order, and events between them. Answers to commands that were given up are still recognised as ours.
+/// come in any order, and events between them. Answers to commands that were given up are still recognised as ours. QEMU serves one
+/// client after the other, and what it owes one that was killed it gives the next: answers whose ids were never ours are passed over.
 /// </remarks>
-internal sealed class QmpSession
+/// <param name="firstId">Of the first command; one that no other client had, where there may have been one.</param>
+internal sealed class QmpSession(long firstId = 1)
 {
     /// <summary>Far above the longest answers of QEMU (query-qmp-schema has about 200 KiB).</summary>
     public const int MaxMessageBytes = 16 * 1024 * 1024;
@@ -18,7 +20,7 @@ internal sealed class QmpSession
 
     private readonly JsonFraming _framing = new(MaxMessageBytes);
     private readonly HashSet<long> _open = [];
-    private long _lastId;
+    private long _lastId = firstId - 1;
     private bool _greeted;
 
     /// <summary>The bytes of a command, and the id that its answer will carry.</summary>
@@ -41,13 +43,16 @@ internal sealed class QmpSession
         List<QmpMessage> messages = [];
         while (_framing.TryTake(ref bytes, out ReadOnlyMemory<byte> message))
         {
-            messages.Add(Parse(message));
+            if (Parse(message) is { } parsed)
+            {
+                messages.Add(parsed);
+            }
         }
 
         return messages;
     }
 
-    private QmpMessage Parse(ReadOnlyMemory<byte> bytes)
+    private QmpMessage? Parse(ReadOnlyMemory<byte> bytes)
     {
         try
         {
@@ -80,8 +85,14 @@ internal sealed class QmpSession
         name.GetString() ?? throw new FormatException("an event without a name"),
         root.TryGetProperty("data", out JsonElement data) ? data.Clone() : default));
 
-    private QmpMessage Answer(JsonElement root)
+    private QmpMessage? Answer(JsonElement root)
     {
+        if (root.TryGetProperty("id", out JsonElement other)
+            && !(other.ValueKind == JsonValueKind.Number && other.TryGetInt64(out long number) && number >= firstId && number <= _lastId))
+        {
+            return null;
+        }
+
         if (!root.TryGetProperty("id", out JsonElement id) || !_open.Remove(id.GetInt64()))
         {
             string text = root.TryGetProperty("error", out JsonElement refusal) ? refusal.GetProperty("desc").GetString() ?? string.Empty : "no error";
