@@ -60,7 +60,6 @@ internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice
         byte[] changed = HeaderCluster.WithEncryption(old, area);
         GuestClusters clusters = await GuestClusters.FindAsync(file, metadata, mode == ReencryptionMode.Decrypt, cancellationToken);
         using VolumeKey? after = area is { } place ? await FormatAsync(place, metadata.Geometry, target!, passphrases, cancellationToken) : null;
-        // The keys are the callers', who dispose them.
         ConversionState state = Qcow2Keys.Seal(before, after, new ConversionState
         {
             Mode = (byte)mode,

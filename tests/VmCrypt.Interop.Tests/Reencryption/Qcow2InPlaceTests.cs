@@ -6,6 +6,7 @@ using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
+using VmCrypt.Core.Tests.Support;
 using VmCrypt.Interop.Tests.Luks;
 
 namespace VmCrypt.Interop.Tests.Reencryption;
@@ -19,6 +20,7 @@ public sealed class Qcow2InPlaceTests : IDisposable
 
     private readonly Scratch _scratch = new();
     private readonly string _image;
+    private (bool Is, string Passphrase) _encrypted = (true, OldPassphrase);
 
     public Qcow2InPlaceTests()
     {
@@ -47,7 +49,6 @@ public sealed class Qcow2InPlaceTests : IDisposable
         await ConvertThereAndBackAsync(() =>
         {
             Assert.Equal(SHA256.HashData(plain), HashOf(null));
-            return Task.CompletedTask;
         });
     }
 
@@ -84,7 +85,6 @@ public sealed class Qcow2InPlaceTests : IDisposable
             Assert.Equal(disk, HashOf(null));
             Assert.Equal(first, HashOf("first"));
             Assert.Equal(second, HashOf("second"));
-            return Task.CompletedTask;
         });
     }
 
@@ -101,7 +101,6 @@ public sealed class Qcow2InPlaceTests : IDisposable
         await ConvertThereAndBackAsync(() =>
         {
             Assert.Equal(plain, HashOf(null));
-            return Task.CompletedTask;
         });
     }
 
@@ -184,23 +183,21 @@ public sealed class Qcow2InPlaceTests : IDisposable
         await AssertRefusedAsync("another file");
     }
 
-    private async Task ConvertThereAndBackAsync(Func<Task> verify)
+    private async Task ConvertThereAndBackAsync(Action verify)
     {
         await RunAsync((secret, _) => DiskReencryption.ProtectAsync(Options(), secret, null, Token));
         _encrypted = (true, OldPassphrase);
         QemuImg.Check(Options(encrypted: true), Secret(OldPassphrase));
-        await verify();
+        verify();
         await RunAsync((secret, next) => DiskReencryption.UpdateKeyAsync(Options() with { Resilience = ReencryptionResilience.Journal }, secret, [next], null, Token));
         _encrypted = (true, NewPassphrase);
         QemuImg.Check(Options(encrypted: true), Secret(NewPassphrase));
-        await verify();
+        verify();
         await RunAsync((_, next) => DiskReencryption.UnprotectAsync(Options(), next, null, Token));
         _encrypted = (false, string.Empty);
         QemuImg.Check(Options(encrypted: false));
-        await verify();
+        verify();
     }
-
-    private (bool Is, string Passphrase) _encrypted = (true, OldPassphrase);
 
     private void Make(params string[] options)
     {
