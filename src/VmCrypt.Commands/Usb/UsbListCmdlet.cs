@@ -20,7 +20,7 @@ public abstract class UsbListCmdlet : VmCryptCmdlet
     [Parameter(ValueFromPipelineByPropertyName = true)]
     public SwitchParameter Default { get; set; }
 
-    private protected static UsbWhitelistStore Store { get; } = new(ConfigurationFolder.Default);
+    private protected static UsbWhitelistStore Store => new(ConfigurationFolder.Default);
 
     /// <summary>The lists that are meant: names, or null for the default list.</summary>
     /// <remarks>Two parameter sets could not tell this: a default list from the pipeline brings both properties, the name empty.</remarks>
