@@ -16,7 +16,6 @@ namespace VmCrypt.Core.Reencryption;
 /// </remarks>
 internal sealed class PayloadReencryption : IDisposable
 {
-    /// <summary>Large enough that the five flushes of a zone do not count, small enough for two of them in memory.</summary>
     /// <summary>Large enough that the flushes of a zone do not count, small enough for two of them in memory.</summary>
     public const int DefaultZoneLength = 64 << 20;
 

@@ -252,10 +252,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         {
             RequireExpected(expected, header.Plan.Mode, _options.Location);
             using HeaderLock? running = HeaderLock.TakeReencryption(header.Uuid);
-            using Luks2ReencryptKeys keys = await header.UnlockAsync(passphrases, cancellationToken);
-            var payload = PayloadReencryption.Payload.Of(Data, header.Plan, keys, _options.LeaveHoles);
-            using var run = new PayloadReencryption(Data, header, payload, _options.ZoneLength);
-            await run.RunAsync(progress, cancellationToken);
+            await RewriteAsync(header, passphrases, progress, cancellationToken);
         }
 
         if (header.NeedsCleanUp)
@@ -269,6 +266,22 @@ internal sealed class ReencryptedImage : IAsyncDisposable
             LuksHeader done = await LuksHeader.OpenAsync(area, opening, cancellationToken);
             await (await done.PlanConversionAsync(cancellationToken)).RunAsync(cancellationToken);
         }
+    }
+
+    private async Task RewriteAsync(
+        Luks2ReencryptHeader header, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        long length = header.Plan.PayloadLength(Data.Length);
+        if (header.IsAtEnd(length))
+        {
+            await header.EndAsync(length, passphrases, cancellationToken);
+            return;
+        }
+
+        using Luks2ReencryptKeys keys = await header.UnlockAsync(passphrases, cancellationToken);
+        var payload = PayloadReencryption.Payload.Of(Data, header.Plan, keys, _options.LeaveHoles);
+        using var run = new PayloadReencryption(Data, header, payload, _options.ZoneLength);
+        await run.RunAsync(progress, cancellationToken);
     }
 
     /// <summary>Removes what is left of the plain disk behind the payload, or of the encrypted one, then what is left in the header.</summary>

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Buffers;
@@ -92,6 +94,38 @@ public sealed class ReencryptionFaultTests : IDisposable
             await change(await Luks2ReencryptHeader.OpenAsync(device, Sample.Token));
             return device.ToArray();
         }
+    }
+
+    /// <summary>cryptsetup destroys the old key slots before it ends a re-encryption, and can be stopped between.</summary>
+    [Fact]
+    public async Task Where_all_is_converted_the_old_key_may_be_gone()
+    {
+        DiskConversion whole = await DiskConversion.CreateAsync("update");
+        int effects = await whole.Clone().CountAsync();
+        DiskConversion conversion;
+        do
+        {
+            conversion = whole.Clone();
+            await Assert.ThrowsAsync<CrashException>(() => conversion.RunAsync(new CrashPlan(--effects)));
+        }
+        while (await conversion.PositionAsync() is null);
+
+        var header = await Luks2ReencryptHeader.OpenAsync(conversion.Data, Sample.Token);
+        long length = header.Plan.PayloadLength(conversion.Data.Length);
+        await header.BeginAsync(Sample.Token);
+        await header.CommitAsync(length, new PayloadPosition(length));
+        byte[] disk = conversion.Data.ToArray();
+        JsonObject metadata = new Luks2Disk(disk).Json();
+        foreach (JsonNode? slot in metadata["digests"]![$"{header.Plan.DigestBefore}"]!["keyslots"]!.AsArray())
+        {
+            JsonNode area = metadata["keyslots"]![slot!.GetValue<string>()]!["area"]!;
+            disk.AsSpan(int.Parse(area["offset"]!.GetValue<string>(), CultureInfo.InvariantCulture), int.Parse(area["size"]!.GetValue<string>(), CultureInfo.InvariantCulture)).Clear();
+        }
+
+        DiskConversion left = conversion.With(new MemoryDevice(disk), null, null);
+        await left.GoOnAsync(resume: true);
+
+        await left.VerifyAsync();
     }
 
     [Fact]

@@ -116,6 +116,20 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
         }
     }
 
+    /// <summary>No zone is left to rewrite, but the re-encryption is not ended.</summary>
+    /// <remarks>Only cryptsetup leaves that: it destroys the old key slots, material first, before it ends the re-encryption.</remarks>
+    public bool IsAtEnd(long length) => Position(length) == new PayloadPosition(length);
+
+    /// <summary>Ends a re-encryption of which <see cref="IsAtEnd"/> is true. The old key may be gone already.</summary>
+    /// <remarks>What both keys would have proven speaks of zones that are to be rewritten, and there are none.</remarks>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>: none opens the key that the payload has.</exception>
+    public async ValueTask EndAsync(long length, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
+    {
+        (await OpenAsync(Plan.DigestAfter, passphrases, cancellationToken))?.Dispose();
+        await BeginAsync(cancellationToken);
+        await FinishAsync(length);
+    }
+
     public async ValueTask BeginAsync(CancellationToken cancellationToken) => await _store.BeginAsync(cancellationToken);
 
     public ValueTask CommitAsync(long length, PayloadPosition position) =>
