@@ -49,10 +49,10 @@ internal sealed class RunningHeader
         (await KeySlots.TryAsync(_location, _options, keys, cancellationToken)).Opens;
 
     /// <summary>The first slot that the passphrase opens; null for none.</summary>
-    public async ValueTask<int?> FindAsync(SecretBuffer passphrase, CancellationToken cancellationToken)
+    public async ValueTask<int?> FindAsync(SecretBuffer passphrase, int? except, CancellationToken cancellationToken)
     {
         await using KeySlotSession session = await OpenAsync(cancellationToken);
-        return await session.FindAsync(passphrase, except: null, cancellationToken);
+        return await session.FindAsync(passphrase, except, cancellationToken);
     }
 
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>

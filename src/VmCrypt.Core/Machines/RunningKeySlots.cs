@@ -63,7 +63,7 @@ public sealed class RunningKeySlots : IAsyncDisposable
         LuksNode node = await FindAsync(disk, added, cancellationToken);
         RunningHeader header = await RunningHeader.ReadAsync(disk, cancellationToken);
         _ = await header.RequireOpensAsync(current, cancellationToken);
-        int? same = await header.FindAsync(added.Passphrase, cancellationToken);
+        int? same = await header.FindAsync(added.Passphrase, except: null, cancellationToken);
         int slot = header.RequireFree(added.Slot);
         await FillAsync(node, header, slot, current, added, cancellationToken);
         return new KeySlotChange(slot) { SamePassphrase = same };
@@ -75,13 +75,19 @@ public sealed class RunningKeySlots : IAsyncDisposable
     {
         LuksNode node = await FindAsync(disk, replacement, cancellationToken);
         RunningHeader header = await RunningHeader.ReadAsync(disk, cancellationToken);
-        int? begun = await header.FindAsync(replacement.Passphrase, cancellationToken);
+        int? begun = await header.FindAsync(replacement.Passphrase, except: null, cancellationToken);
         if (begun is { } there && !await header.OpensAsync(current, cancellationToken))
         {
             return new KeySlotChange(there) { WasBegun = true };
         }
 
         int old = await header.RequireOpensAsync(current, cancellationToken);
+        if (begun == old)
+        {
+            // The new passphrase is the old one: its only slot is not the one that takes the place of itself.
+            begun = await header.FindAsync(replacement.Passphrase, except: old, cancellationToken);
+        }
+
         int made = begun ?? header.RequireFree(slot: null);
         if (begun is null)
         {
