@@ -30,7 +30,7 @@ internal static class Html
 
     public static string Duration(long milliseconds) => milliseconds < 60_000
         ? string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000.0:0.0} s")
-        : TimeSpan.FromMilliseconds(milliseconds).ToString(@"d\.hh\:mm\:ss", CultureInfo.InvariantCulture).TrimStart('0', '.');
+        : TimeSpan.FromMilliseconds(milliseconds).ToString(@"d\.hh\:mm\:ss", CultureInfo.InvariantCulture).TrimStart('0', '.', ':');
 
     public static string Bytes(long bytes)
     {
