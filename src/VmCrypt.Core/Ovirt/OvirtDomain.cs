@@ -1,4 +1,5 @@
 using System.Text;
+using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
 
@@ -110,6 +111,12 @@ public sealed class OvirtDomain
     private static string ReadText(string path)
     {
         RequireNoLink(path);
+        if (FilePlatform.Current.KindOf(path) != PathKind.File)
+        {
+            // A pipe would have us wait for whoever writes into it.
+            throw new InvalidImageException(ErrorIds.OvirtMetaInvalid, $"{path} is no file.");
+        }
+
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         byte[] bytes = new byte[OvirtMeta.MaxBytes + 1];
         int length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Ovirt;
 using VmCrypt.Core.Tests.Support;
@@ -128,6 +129,23 @@ public sealed class OvirtDomainTests : IDisposable
         File.WriteAllText(path + ".meta", new string('#', 10_000) + "\n" + StorageDomain.Good);
 
         Assert.Equal(ErrorIds.OvirtMetaInvalid, (await Assert.ThrowsAsync<InvalidImageException>(async () => await Open().DescribeAsync(StorageDomain.Image, s_volume, Token))).ErrorId);
+    }
+
+    [Fact]
+    public async Task A_pipe_in_the_place_of_a_meta_is_not_waited_for()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "there are no such pipes");
+        string meta = _made.Add(StorageDomain.Image, s_volume, new byte[1 << 20]) + ".meta";
+        File.Delete(meta);
+        using (Process made = Process.Start("mkfifo", [meta]))
+        {
+            await made.WaitForExitAsync(Token);
+        }
+
+        Task reading = Task.Run(() => Open().ReadMeta(StorageDomain.Image, s_volume), Token);
+
+        var refused = await Assert.ThrowsAsync<InvalidImageException>(() => reading.WaitAsync(TimeSpan.FromSeconds(20), Token));
+        Assert.Equal(ErrorIds.OvirtMetaInvalid, refused.ErrorId);
     }
 
     private OvirtDomain Open() => Assert.Single(OvirtDomain.At(_made.Path));
