@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
+using VmCrypt.Core.Images.Qcow;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Images.Vhd;
 using VmCrypt.Core.Images.Vhdx;
@@ -74,7 +76,7 @@ public sealed class HostMapTests
         long data = areas.First(area => area.Use == HostUse.Data).Offset;
         long refcounts = (long)BigEndian(file, 48);
         // The table of refcounts claims the guest's first cluster as one of its blocks.
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan((int)refcounts + 8), (ulong)data);
+        BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan((int)refcounts + 8), (ulong)data);
 
         HostArea[] claimed = Whole(await MapAsync(ImageFormat.Qcow2, file), file.Length);
 
@@ -93,6 +95,63 @@ public sealed class HostMapTests
             .Select(parts => new HostArea(long.Parse(parts[0]), long.Parse(parts[1]), HostUse.Data));
 
         Assert.Equal(expected, string.Join(' ', HostAreas.Complete(given, length).Select(area => $"{area.Offset}-{area.Length}")));
+    }
+
+    [Fact]
+    public void Compressed_clusters_that_several_tables_name_are_kept_once()
+    {
+        var uses = new ClusterUses(clusterBits: 16);
+        foreach (int length in (int[])[512, 1024, 1024, 512])
+        {
+            uses.Add(new HostArea(4096, length, HostUse.Compressed));
+        }
+
+        Assert.Equal([new HostArea(4096, 1024, HostUse.Compressed)], uses.Areas());
+    }
+
+    [Fact]
+    public async Task The_name_of_a_backing_file_hides_nothing_in_front_of_it()
+    {
+        byte[] file = Qcow(tables: 1, shift: 0);
+        BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan(8), (ulong)file.Length - 4);
+        BinaryPrimitives.WriteUInt32BigEndian(file.AsSpan(16), 4);
+
+        HostArea[] areas = Whole(await MapAsync(ImageFormat.Qcow, file), file.Length);
+
+        Assert.Equal(48 + 8 + 512 + 4, areas.Where(area => area.Use == HostUse.Metadata).Sum(area => area.Length));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(8)]
+    public async Task Tables_of_qcow_that_overlap_are_followed_once(int shift)
+    {
+        byte[] file = Qcow(tables: 3, shift);
+
+        HostMap map = await MapAsync(ImageFormat.Qcow, file);
+
+        Assert.Equal(2, map.Defects.Count);
+        Assert.Single(Whole(map, file.Length), area => area.Use == HostUse.Data);
+    }
+
+    // Clusters of 512 bytes, tables of 64 entries, the first of which has a place: header, table of tables, table, data.
+    private static byte[] Qcow(int tables, int shift)
+    {
+        const int Table = 512;
+        byte[] file = new byte[4096];
+        "QFI"u8.CopyTo(file);
+        file[3] = 0xfb;
+        BinaryPrimitives.WriteUInt32BigEndian(file.AsSpan(4), 1);
+        BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan(24), (ulong)tables * 64 * 512);
+        (file[32], file[33]) = (9, 6);
+        BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan(40), 48);
+        for (int table = 0; table < tables; table++)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan(48 + (8 * table)), (ulong)(Table + (shift * table)));
+        }
+
+        BinaryPrimitives.WriteUInt64BigEndian(file.AsSpan(Table), 2048);
+        return file;
     }
 
     private static HostArea[] Whole(HostMap map, long length)
@@ -133,9 +192,10 @@ public sealed class HostMapTests
     private static async Task<IBlockDevice> OpenAsync(ImageFormat format, IBlockDevice file, bool writable) => format switch
     {
         ImageFormat.Qcow2 => await Qcow2Image.OpenAsync(file, new Qcow2OpenOptions { Writable = writable }, Token),
+        ImageFormat.Qcow => await QcowImage.OpenAsync(file, Token),
         ImageFormat.Vhdx => await VhdxImage.OpenAsync(file, new VhdxOpenOptions { Writable = writable }, Token),
         _ => await VhdImage.OpenAsync(file, new VhdOpenOptions { Writable = writable }, Token),
     };
 
-    private static ulong BigEndian(byte[] file, int offset) => System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan(offset));
+    private static ulong BigEndian(byte[] file, int offset) => BinaryPrimitives.ReadUInt64BigEndian(file.AsSpan(offset));
 }

@@ -14,7 +14,7 @@ public sealed class QcowImage : IBlockDevice, IHostMapped
     private const int Sector = 512;
 
     private readonly IBlockDevice _file;
-    private readonly long _headerBytes;
+    private readonly HostArea _backingName;
     private readonly QcowGeometry _geometry;
     private readonly PointerTable _l1;
     private readonly MetadataCache _tables;
@@ -24,7 +24,7 @@ public sealed class QcowImage : IBlockDevice, IHostMapped
     private QcowImage(IBlockDevice file, QcowHeader header, QcowGeometry geometry, PointerTable l1, string? backingPath)
     {
         _file = file;
-        _headerBytes = Math.Max(QcowHeader.Size, (long)header.BackingNameOffset + header.BackingNameBytes);
+        _backingName = new HostArea((long)header.BackingNameOffset, backingPath is null ? 0 : header.BackingNameBytes, HostUse.Metadata);
         _geometry = geometry;
         _l1 = l1;
         _tables = new MetadataCache(file, geometry.L2TableBytes, 64 * geometry.L2TableBytes);
@@ -106,13 +106,14 @@ public sealed class QcowImage : IBlockDevice, IHostMapped
 
     async ValueTask<HostMap> IHostMapped.MapHostAsync(CancellationToken cancellationToken)
     {
-        List<HostArea> areas = [new(0, _headerBytes, HostUse.Metadata), new(_l1.Offset, _l1.Count * sizeof(ulong), HostUse.Metadata)];
+        List<HostArea> areas = [new(0, QcowHeader.Size, HostUse.Metadata), _backingName, new(_l1.Offset, _l1.Count * sizeof(ulong), HostUse.Metadata)];
+        var tables = new SortedSet<long>();
         var defects = new HostDefects();
         for (long guest = 0; guest < Length && !defects.IsFull; guest += _geometry.L2Coverage)
         {
             try
             {
-                await MapTableAsync(guest, areas, cancellationToken);
+                await MapTableAsync(guest, tables, areas, cancellationToken);
             }
             catch (InvalidImageException defect)
             {
@@ -189,7 +190,7 @@ public sealed class QcowImage : IBlockDevice, IHostMapped
         return page.Entry(_geometry.L2Index(offset) * sizeof(ulong));
     }
 
-    private async ValueTask MapTableAsync(long guest, List<HostArea> areas, CancellationToken cancellationToken)
+    private async ValueTask MapTableAsync(long guest, SortedSet<long> tables, List<HostArea> areas, CancellationToken cancellationToken)
     {
         long table = (long)_l1[_geometry.L1Index(guest)];
         if (table == 0)
@@ -197,6 +198,14 @@ public sealed class QcowImage : IBlockDevice, IHostMapped
             return;
         }
 
+        // Refused unless it lies in the file; and only once, or a file of megabytes has more entries than there is memory for.
+        _ = await EntryAsync(guest, cancellationToken);
+        if (tables.GetViewBetween(table - _geometry.L2TableBytes + 1, table + _geometry.L2TableBytes - 1).Count > 0)
+        {
+            throw new InvalidImageException(ErrorIds.QcowTableInvalid, $"The L2 table of guest offset {guest} at offset {table} overlaps another one.");
+        }
+
+        tables.Add(table);
         for (long end = Math.Min(Length, guest + _geometry.L2Coverage); guest < end; guest += _geometry.ClusterSize)
         {
             ulong entry = await EntryAsync(guest, cancellationToken);

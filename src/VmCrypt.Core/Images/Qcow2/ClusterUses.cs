@@ -8,13 +8,18 @@ internal sealed class ClusterUses(int clusterBits)
     private const int UseShift = 56;
 
     private readonly SortedDictionary<long, ulong[]> _pages = [];
-    private readonly List<HostArea> _compressed = [];
+    private readonly SortedDictionary<long, HostArea> _compressed = [];
 
     public void Add(HostArea area)
     {
         if (area.Use == HostUse.Compressed)
         {
-            _compressed.Add(area);
+            // Each snapshot, and each entry of a hostile table, may name the same ones again.
+            if (!_compressed.TryGetValue(area.Offset, out HostArea known) || known.Length < area.Length)
+            {
+                _compressed[area.Offset] = area;
+            }
+
             return;
         }
 
@@ -32,29 +37,29 @@ internal sealed class ClusterUses(int clusterBits)
     /// <summary>What was added, in order.</summary>
     public IEnumerable<HostArea> Areas()
     {
-        _compressed.Sort((one, other) => one.Offset.CompareTo(other.Offset));
+        HostArea[] compressed = [.. _compressed.Values];
         int next = 0;
         foreach (HostArea area in HostAreas.Join(Clusters()))
         {
-            for (; next < _compressed.Count && _compressed[next].Offset < area.Offset; next++)
+            for (; next < compressed.Length && compressed[next].Offset < area.Offset; next++)
             {
-                yield return Compressed(next);
+                yield return Compressed(compressed, next);
             }
 
             yield return area;
         }
 
-        for (; next < _compressed.Count; next++)
+        for (; next < compressed.Length; next++)
         {
-            yield return Compressed(next);
+            yield return Compressed(compressed, next);
         }
     }
 
     // Entries count whole sectors, of which the next compressed cluster may have the rest.
-    private HostArea Compressed(int index)
+    private static HostArea Compressed(HostArea[] compressed, int index)
     {
-        HostArea area = _compressed[index];
-        long end = index + 1 < _compressed.Count ? Math.Min(area.End, _compressed[index + 1].Offset) : area.End;
+        HostArea area = compressed[index];
+        long end = index + 1 < compressed.Length ? Math.Min(area.End, compressed[index + 1].Offset) : area.End;
         return area with { Length = end - area.Offset };
     }
 
