@@ -60,7 +60,12 @@ internal interface IHostMapped
 internal static class HostAreas
 {
     /// <summary>Sorts the areas, cuts what overlaps, and fills the file of <paramref name="length"/> bytes up.</summary>
-    public static IEnumerable<HostArea> Complete(IEnumerable<HostArea> areas, long length) => Fill(areas.OrderBy(area => area.Offset), length);
+    /// <remarks>What is table and content at once counts as content, wherever the table begins: that is what must not stay unseen.</remarks>
+    public static IEnumerable<HostArea> Complete(IEnumerable<HostArea> areas, long length)
+    {
+        ILookup<bool, HostArea> sorted = areas.OrderBy(area => area.Offset).ToLookup(area => area.Use is HostUse.Metadata or HostUse.EncryptionHeader);
+        return Fill(Merge(sorted[true], sorted[false]), length);
+    }
 
     /// <summary>Fills gaps between areas that are in order; what begins inside of its neighbour loses its start.</summary>
     public static IEnumerable<HostArea> Fill(IEnumerable<HostArea> ordered, long length)
@@ -88,6 +93,31 @@ internal static class HostAreas
         {
             yield return new HostArea(at, length - at, HostUse.Tail);
         }
+    }
+
+    // Tables end where content begins, and go on behind it: what is cut off there begins inside of the content, and loses its start.
+    private static IEnumerable<HostArea> Merge(IEnumerable<HostArea> tables, IEnumerable<HostArea> contents)
+    {
+        using IEnumerator<HostArea> table = tables.GetEnumerator();
+        HostArea? rest = Next(table);
+        foreach (HostArea content in contents)
+        {
+            while (rest is { } open && open.Offset < content.Offset)
+            {
+                long before = Math.Min(open.Length, content.Offset - open.Offset);
+                yield return open with { Length = before };
+                rest = before < open.Length ? open.From(before) : Next(table);
+            }
+
+            yield return content;
+        }
+
+        for (; rest is { } left; rest = Next(table))
+        {
+            yield return left;
+        }
+
+        static HostArea? Next(IEnumerator<HostArea> areas) => areas.MoveNext() ? areas.Current : null;
     }
 
     /// <summary>Joins neighbours that go on in the file and on the disk.</summary>

@@ -97,6 +97,25 @@ public sealed class HostMapTests
         Assert.Equal(expected, string.Join(' ', HostAreas.Complete(given, length).Select(area => $"{area.Offset}-{area.Length}")));
     }
 
+    [Theory]
+    [InlineData("M0-100 D20-10 D50-10", "M0-20 D20-10 M30-20 D50-10 M60-40 T100-20")]
+    [InlineData("M0-100 M10-110 D50-10", "M0-50 D50-10 M60-40 M100-20")]
+    [InlineData("M40-10 D30-30 E0-35", "E0-30 D30-30 T60-60")]
+    [InlineData("M20-10 D20-10 U25-15", "U0-20 D20-10 U30-10 T40-80")]
+    public void Tables_do_not_hide_what_else_lies_there(string areas, string expected)
+    {
+        IEnumerable<HostArea> given = areas.Split(' ').Select(area => (Use: area[0], Parts: area[1..].Split('-')))
+            .Select(area => new HostArea(long.Parse(area.Parts[0]), long.Parse(area.Parts[1]), area.Use switch
+            {
+                'M' => HostUse.Metadata,
+                'E' => HostUse.EncryptionHeader,
+                'D' => HostUse.Data,
+                _ => HostUse.Unused,
+            }));
+
+        Assert.Equal(expected, string.Join(' ', HostAreas.Complete(given, 120).Select(area => $"{area.Use.ToString()[0]}{area.Offset}-{area.Length}")));
+    }
+
     [Fact]
     public void Compressed_clusters_that_several_tables_name_are_kept_once()
     {

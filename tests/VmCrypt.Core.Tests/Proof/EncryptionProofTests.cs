@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
@@ -63,6 +64,26 @@ public sealed class EncryptionProofTests : IDisposable
         Assert.Equal(HostUse.Data, finding.Use);
         Assert.Equal((ProofVerdict.Mixed, ProofConfidence.Observed, 8192), (proof.Verdict, proof.Confidence, proof.Bytes.Plain));
         Assert.Contains(ProofMap.Plain, proof.Layers[0].Map);
+    }
+
+    [Fact]
+    public async Task A_header_of_a_VHD_that_claims_the_whole_file_hides_nothing()
+    {
+        DiskOpenOptions opening = await MakeAsync("vhd");
+        await _lab.WriteAsync("disk", 0, Ciphertext.Of(1 << 20), opening);
+        _lab.Patch("disk", await HostOffsetAsync(opening, 65536), Text(8192));
+        // A locator of a parent far behind the end; no dynamic disk has a parent, so nobody reads it.
+        byte[] header = File.ReadAllBytes(_lab["disk"])[512..1536];
+        "W2ru"u8.CopyTo(header.AsSpan(576));
+        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(576 + 8), 512);
+        BinaryPrimitives.WriteUInt64BigEndian(header.AsSpan(576 + 16), 1UL << 40);
+        header.AsSpan(36, 4).Clear();
+        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(36), ~header.Sum(value => value));
+        _lab.Patch("disk", 512, header);
+
+        ImageProof proof = await _lab.ProveAsync("disk", opening: opening);
+
+        Assert.Equal((ProofVerdict.Mixed, 8192), (proof.Verdict, proof.Bytes.Plain));
     }
 
     [Theory]
@@ -324,7 +345,7 @@ public sealed class EncryptionProofTests : IDisposable
         await MakeAsync("qcow2");
         await _lab.WriteAsync("disk", 0, Text(3 * 65536));
         byte[] header = File.ReadAllBytes(_lab["disk"])[..48];
-        long l1 = (long)System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(40));
+        long l1 = (long)BinaryPrimitives.ReadUInt64BigEndian(header.AsSpan(40));
         _lab.Patch("disk", l1, [0x80, 0, 0, 0, 0, 0, 0x12, 0x34]);
 
         ImageProof proof = await _lab.ProveAsync("disk");
