@@ -1,9 +1,11 @@
 using System.Buffers.Binary;
 using VmCrypt.Core.Block;
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
 using VmCrypt.Core.Images.Qcow2;
+using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Proof;
 using VmCrypt.Core.Stack;
@@ -136,6 +138,29 @@ public sealed class EncryptionProofTests : IDisposable
         ProofFinding finding = Assert.Single((await _lab.ProveAsync("disk", opening: opening)).Findings);
 
         Assert.Equal((FindingKind.Text, HostUse.Unused, host, 4096), (finding.Kind, finding.Use, finding.HostOffset, finding.Length));
+    }
+
+    [Fact]
+    public async Task The_area_of_a_slot_with_a_key_of_its_own_is_looked_at()
+    {
+        await MakeAsync("raw-luks2");
+        await _lab.WriteAsync("disk", 0, Text(4096));
+        using (SecretBuffer own = SecretBuffer.Random(64))
+        using (SecretBuffer secret = SecretBuffer.CopyOf("another"u8))
+        {
+            await KeySlots.AddUnboundAsync(_lab.Location("disk"), DiskOpenOptions.Default, own, new NewKeySlot(secret, ProofLab.Luks.Cost), ProofLab.Token);
+        }
+
+        ImageProof sound = await _lab.ProveAsync("disk");
+        long host = sound.Luks!.Slots.Single(slot => !slot.IsBound).AreaOffset + 4096;
+        _lab.Patch("disk", host, Text(4096));
+        ImageProof proof = await _lab.ProveAsync("disk");
+
+        // Blocks are counted from the end of the slot before it, so the text may lie in two.
+        Assert.Empty(sound.Findings);
+        ProofFinding finding = Assert.Single(proof.Findings);
+        Assert.Equal((HostUse.Unused, ProofVerdict.Mixed), (finding.Use, proof.Verdict));
+        Assert.InRange(host, finding.HostOffset, finding.HostOffset + finding.Length - 4096);
     }
 
     [Theory]

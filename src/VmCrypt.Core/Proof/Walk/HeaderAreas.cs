@@ -15,9 +15,9 @@ internal static class HeaderAreas
     public static IEnumerable<HostArea> Of(LuksHeader header, long start, long length)
     {
         long copies = header.CopyLength > 0 ? 2 * header.CopyLength : Luks1Bytes;
-        IEnumerable<HostArea> slots = header.Slots.Where(slot => slot.IsActive).Select(slot => slot.IsBound
-            ? new HostArea(slot.AreaOffset, Math.Min(slot.AreaLength, WholeSectors(header.Payload.KeySize * slot.Stripes)), HostUse.KeyMaterial)
-            : new HostArea(slot.AreaOffset, slot.AreaLength, HostUse.EncryptionHeader));
+        // How much of its area a slot with a key of its own fills, nobody says: it is looked at as room.
+        IEnumerable<HostArea> slots = header.Slots.Where(slot => slot.IsActive && slot.IsBound).Select(slot =>
+            new HostArea(slot.AreaOffset, Math.Min(slot.AreaLength, WholeSectors(header.Payload.KeySize * slot.Stripes)), HostUse.KeyMaterial));
         return HostAreas.Complete(slots.Prepend(new HostArea(0, copies, HostUse.EncryptionHeader)), length)
             .Select(area => area with { Offset = start + area.Offset, Use = area.Use == HostUse.Tail ? HostUse.Unused : area.Use });
     }
