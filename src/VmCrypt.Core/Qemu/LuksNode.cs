@@ -56,7 +56,13 @@ internal sealed class LuksNode
     {
         // QMP has no flush; the monitor for people has qemu-io, which prints what went wrong and nothing else.
         var line = new JsonObject { ["command-line"] = $"qemu-io \"{Name}\" flush" };
-        string said = (await _monitor.ExecuteAsync("human-monitor-command", line, cancellationToken)).GetString()!.Trim();
+        JsonElement answer = await _monitor.ExecuteAsync("human-monitor-command", line, cancellationToken);
+        if (answer.ValueKind != JsonValueKind.String)
+        {
+            throw new ProtocolException(ErrorIds.QmpInvalid, $"QEMU's monitor for people answers no text, but {answer.ValueKind}.");
+        }
+
+        string said = answer.GetString()!.Trim();
         if (said.Length > 0)
         {
             throw new DeviceFaultException(ErrorIds.DeviceIO, $"QEMU cannot flush the disk {Name}: {said}");

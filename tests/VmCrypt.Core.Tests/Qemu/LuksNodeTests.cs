@@ -132,6 +132,17 @@ public sealed class LuksNodeTests
         Assert.Equal(ErrorIds.DeviceIO, (await Assert.ThrowsAsync<DeviceFaultException>(async () => await node.FlushAsync(Token))).ErrorId);
     }
 
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("null")]
+    public async Task What_is_no_text_of_qemu_io_is_no_QMP(string answer)
+    {
+        var monitor = new ScriptedMonitor((command, _) => command == "human-monitor-command" ? answer : List(Luks("disk0", Path)));
+        LuksNode node = await LuksNode.FindAsync(monitor, Path, null, Token);
+
+        Assert.Equal(ErrorIds.QmpInvalid, (await Assert.ThrowsAsync<ProtocolException>(async () => await node.FlushAsync(Token))).ErrorId);
+    }
+
     private static string Luks(string name, string file, bool readOnly = false) => Node(name, "luks", new JsonObject(), file, readOnly);
 
     private static string Node(string name, string driver, JsonObject image, string file = Path, bool readOnly = false) =>
