@@ -14,8 +14,9 @@ namespace VmCrypt.Core.Reencryption;
 /// <remarks>
 /// <see cref="Qcow2Preparation"/> begins, <see cref="PayloadReencryption"/> converts. Then, each step repeated after a crash: (1) the journal
 /// says that all is converted; (2) what was left of the old bytes and the old key is overwritten, flush; (3) journal and old LUKS header are
-/// free by the refcounts, flush, and where asked for everything free is overwritten; (4) all of the new header but its first sector, flush; (5) that sector, flush: an ordinary image. (6) The
-/// file is cut behind its last cluster.
+/// free by the refcounts, flush, and where asked for everything else that is free is overwritten; (4) all of the new header but its first
+/// sector, flush; (5) that sector, flush: an ordinary image. (6) The file is cut behind its last cluster. Until (5) journal and old LUKS
+/// header are read again after a crash, so that (3) leaves them alone: (2) has overwritten what was secret in them.
 /// </remarks>
 internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice file)
 {
@@ -118,18 +119,19 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
 
         if (options.WipeFreed)
         {
-            await WipeFreedAsync(view, cancellationToken);
+            await WipeFreedAsync(view, journal, cancellationToken);
         }
 
         await SwitchAsync(view.Header);
         await CutAsync(cancellationToken);
     }
 
-    private async ValueTask WipeFreedAsync(HeaderViewDevice view, CancellationToken cancellationToken)
+    private async ValueTask WipeFreedAsync(HeaderViewDevice view, ConversionJournal journal, CancellationToken cancellationToken)
     {
         GuestClusters clusters = await GuestClusters.FindAsync(
             view, await Qcow2Metadata.ReadAsync(view, cancellationToken), allowCompressed: true, cancellationToken);
-        foreach ((long offset, long length) in clusters.Unused(file.Length))
+        Qcow2EncryptionHeader old = journal.State.Before ?? default;
+        foreach ((long offset, long length) in clusters.Unused(file.Length, (journal.Place.Offset, journal.Place.Length), (old.Offset, old.Length)))
         {
             await foreach (Extent extent in file.ExtentsAsync(offset, length, cancellationToken))
             {

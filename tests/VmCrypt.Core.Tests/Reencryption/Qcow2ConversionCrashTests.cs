@@ -39,6 +39,26 @@ public sealed class Qcow2ConversionCrashTests
         }
     }
 
+    // All that is wiped is free already, but what says so is not in its place yet.
+    [Theory]
+    [InlineData(ReencryptionMode.Encrypt)]
+    [InlineData(ReencryptionMode.Reencrypt)]
+    public async Task A_process_that_dies_while_it_wipes_what_was_freed_can_be_gone_on_with(ReencryptionMode mode)
+    {
+        Qcow2Sample before = (await Qcow2Sample.CreateAsync(mode)).WipingFreed();
+        var all = new CrashPlan(int.MaxValue);
+        await before.Clone().StopAsync(all);
+
+        for (int effects = all.Spent - TellingAtEnd; effects < all.Spent; effects++)
+        {
+            Qcow2Sample sample = before.Clone();
+            Assert.True(await sample.StopAsync(new CrashPlan(effects)));
+            await sample.RequireSoundAsync();
+            await sample.GoOnAsync(resume: effects % 2 == 1);
+            await sample.VerifyAsync();
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Conversions))]
     public async Task A_power_cut_that_drops_and_tears_what_was_not_flushed_loses_nothing(ReencryptionMode mode, ReencryptionResilience resilience)

@@ -25,7 +25,7 @@ internal sealed class Qcow2Sample
     private static readonly LuksFormatOptions s_small = Sample.Options with { Cipher = CipherSpec.Parse("aes-cbc-plain64"), KeySize = 16, Placement = LuksPlacement.Embedded };
 
     private readonly ReencryptionMode _mode;
-    private readonly ReencryptionOptions _options;
+    private ReencryptionOptions _options;
 
     private Qcow2Sample(ReencryptionMode mode, ReencryptionResilience resilience, MemoryDevice file, byte[] plain)
     {
@@ -83,6 +83,14 @@ internal sealed class Qcow2Sample
     }
 
     public Qcow2Sample Clone() => With(File.ToArray());
+
+    /// <summary>The same conversion, which overwrites what is free at the end.</summary>
+    public Qcow2Sample WipingFreed()
+    {
+        Qcow2Sample copy = Clone();
+        copy._options = _options with { WipeFreed = true };
+        return copy;
+    }
 
     public async Task RunAsync(Func<IBlockDevice, IBlockDevice>? wrap = null)
     {

@@ -47,7 +47,15 @@ internal sealed class GuestClusters
     public IEnumerable<(long Offset, long Length)> Within(long offset, long length) => Runs(offset, offset + length, cluster => _guests[cluster] > 0);
 
     /// <summary>The runs to which nothing refers in a file of <paramref name="length"/> bytes, in order.</summary>
-    public IEnumerable<(long Offset, long Length)> Unused(long length) => Runs(0, length, cluster => _all[cluster] == 0);
+    /// <param name="length">Bytes of the file.</param>
+    /// <param name="kept">Areas whose clusters are passed over all the same.</param>
+    public IEnumerable<(long Offset, long Length)> Unused(long length, params (long Offset, long Length)[] kept)
+    {
+        return Runs(0, length, cluster => _all[cluster] == 0 && !kept.Any(area => IsIn(area, cluster)));
+
+        bool IsIn((long Offset, long Length) area, long cluster) =>
+            area.Offset < (cluster + 1) << _geometry.ClusterBits && cluster << _geometry.ClusterBits < area.Offset + area.Length;
+    }
 
     private IEnumerable<(long Offset, long Length)> Runs(long offset, long end, Predicate<long> belongs)
     {
