@@ -79,6 +79,35 @@ public sealed class CompactCrashTests
         Assert.Equal(content, await ReadAsync(reopened));
     }
 
+    [Fact]
+    public async Task A_bitmap_that_no_block_needs_keeps_its_place()
+    {
+        var lab = new Lab("vhdx", hasParent: true);
+        var file = new MemoryDevice(await lab.CreateAsync());
+        byte[] content;
+        await using (IVirtualDisk disk = await lab.OpenAsync(file, writable: true))
+        {
+            content = await ReadAsync(disk);
+            // The only block in part comes, and with it the bitmap of its chunk; then it goes.
+            await WriteAsync(disk, 0, Proof.Ciphertext.Of(4096, seed: 1));
+            await disk.ZeroAsync(0, lab.BlockSize, ZeroFlags.None, Token);
+            content.AsSpan(0, lab.BlockSize).Clear();
+            await WriteAsync(disk, 2 * lab.BlockSize, Proof.Ciphertext.Of(lab.BlockSize, seed: 2));
+            await WriteAsync(disk, 3 * lab.BlockSize, Proof.Ciphertext.Of(lab.BlockSize, seed: 3));
+            await disk.CompactAsync(new Progress<JobProgress>(), Token);
+            await WriteAsync(disk, 5 * lab.BlockSize, Proof.Ciphertext.Of(4096, seed: 4));
+        }
+
+        await using IVirtualDisk reopened = await lab.OpenAsync(file, writable: true);
+        Assert.Equal(content, await ReadAsync(reopened));
+
+        async Task WriteAsync(IVirtualDisk disk, int offset, byte[] bytes)
+        {
+            await disk.WriteAsync(offset, bytes, Token);
+            bytes.CopyTo(content, offset);
+        }
+    }
+
     [Theory]
     [InlineData("vhdx")]
     [InlineData("vhd")]

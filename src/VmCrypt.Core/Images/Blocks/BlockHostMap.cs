@@ -32,8 +32,9 @@ internal static class BlockHostMap
                 if (entry.IsStored)
                 {
                     areas.Add(new HostArea(entry.Offset, table.UsedBytes(block), HostUse.Data, block * table.BlockSize));
-                    areas.Add(await table.BitmapOfAsync(block, entry, cancellationToken));
                 }
+
+                areas.Add(await table.BitmapOfAsync(block, entry, cancellationToken));
             }
             catch (InvalidImageException defect)
             {

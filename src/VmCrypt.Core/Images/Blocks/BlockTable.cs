@@ -87,7 +87,7 @@ internal abstract class BlockTable(IBlockDevice file, long diskSize, int blockSi
     /// <summary>Empties entries that do not count yet; answers how many it has looked at, 1 to <paramref name="most"/>.</summary>
     public abstract ValueTask<long> ForgetEntriesAsync(long index, long most, CancellationToken cancellationToken);
 
-    /// <summary>Where the bitmap of a stored block stands that has a place of its own; empty where it has none.</summary>
+    /// <summary>Where the bitmap stands that speaks of a block, if it has a place of its own, and be it that no block needs it now; empty where there is none.</summary>
     public virtual ValueTask<HostArea> BitmapOfAsync(long block, BlockEntry entry, CancellationToken cancellationToken) => default;
 
     /// <summary>Says that a stored block, with its bitmap if that stands in front of it, has been copied to another place; the old one is nobody's then.</summary>

@@ -156,10 +156,15 @@ internal sealed class VhdxTable(VhdxLayout layout, VhdxLog log, int cacheBytes)
 
     public override int PlaceAlignment => VhdxLimits.Alignment;
 
-    public override async ValueTask<HostArea> BitmapOfAsync(long block, BlockEntry entry, CancellationToken cancellationToken) =>
-        entry.Kind == BlockKind.Partial
+    // The next block in part is written into the bitmap that its chunk has, whether or not it had blocks in part before.
+    public override async ValueTask<HostArea> BitmapOfAsync(long block, BlockEntry entry, CancellationToken cancellationToken)
+    {
+        bool exists = entry.Kind == BlockKind.Partial
+            || (_hasParent && (await EntryAsync(_geometry.BitmapIndex(block), cancellationToken)).State == VhdxBlockState.FullyPresent);
+        return exists
             ? new HostArea((await BitmapPlaceAsync(block - (block % _geometry.ChunkRatio), 0, cancellationToken)).PageOffset, BitmapBytes, HostUse.Metadata)
             : default;
+    }
 
     public override async ValueTask MoveAsync(long block, long place, CancellationToken cancellationToken)
     {
