@@ -201,6 +201,8 @@ internal sealed class VhdTable : BlockTable
     /// <remarks>Crash: a footer stands where the file will end, before it ends there; and one at the start all the time.</remarks>
     public override async ValueTask TruncateAsync(long end, CancellationToken cancellationToken)
     {
+        // The parent's names may be the last thing in the file, and end within a sector; the footer begins one.
+        end = (end + VhdLimits.Sector - 1) & -VhdLimits.Sector;
         if (end + VhdFooter.Size < File.Length)
         {
             await _footers.WriteAtAsync(end, cancellationToken);

@@ -1,5 +1,6 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Images;
+using VmCrypt.Core.Images.Vhd;
 
 namespace VmCrypt.Core.Tests.Images.Vhd;
 
@@ -49,6 +50,26 @@ public sealed class VhdSpaceTests
 
         byte[] expected = [.. Block(1), .. new byte[VhdSample.Block], .. Block(4), .. new byte[VhdSample.Block], .. Block(5)];
         Assert.Equal(expected, await VhdSample.ReadAllAsync(disk));
+    }
+
+    [Fact]
+    public async Task A_file_that_ends_with_its_parents_name_is_cut_at_a_sector()
+    {
+        byte[] made = await VhdSample.CreateAsync(VhdSample.Differencing(3 * VhdSample.Block));
+        VhdHeader header = VhdHeader.TryParse(made.AsSpan(VhdFooter.Size, VhdHeader.Size))!;
+        VhdLocator name = header.ParentLocators.First(locator => locator.Code == VhdHeader.RelativePath);
+        int end = made.Length - VhdFooter.Size;
+        byte[] moved = (header with { ParentLocators = [name with { Offset = (ulong)end }] }).Encode();
+        moved.CopyTo(made, VhdFooter.Size);
+        var file = new MemoryDevice([.. made[..end], .. made.AsSpan((int)name.Offset, VhdLimits.Sector), .. new byte[8 * VhdLimits.Sector], .. made[end..]]);
+        await using (IVirtualDisk disk = await VhdSample.OpenAsync(file, VhdSample.Writable, Block(7)))
+        {
+            await disk.CompactAsync(new Progress<JobProgress>(), VhdSample.Token);
+        }
+
+        Assert.Equal(end + (2 * VhdLimits.Sector), file.Length);
+        await using IVirtualDisk reopened = await VhdSample.OpenAsync(file, null, Block(7));
+        Assert.Equal(@".\parent.vhd", reopened.Parent!.RelativePath);
     }
 
     private static byte[] Block(byte value) => [.. Enumerable.Repeat(value, VhdSample.Block)];
