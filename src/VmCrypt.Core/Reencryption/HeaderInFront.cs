@@ -80,7 +80,12 @@ internal static class HeaderInFront
         await using (IBlockDevice file = await shelf.OpenAsync(HeaderStage.Active, CancellationToken.None))
         {
             Luks2Copies made = await Luks2Copies.ReadAsync(file, CancellationToken.None);
-            if (!await StandsAsync(data, made))
+            if (await StandingAsync(data, made) is { } standing)
+            {
+                // Without its first copy the image would be taken for a plain disk once there is no header beside it.
+                await new Luks2Store(data, standing).BeginAsync(CancellationToken.None);
+            }
+            else
             {
                 await RenewMovedAsync(data, file);
                 long copy = made.Current.Binary.HeaderSize;
@@ -148,15 +153,16 @@ internal static class HeaderInFront
     }
 
     // Its key slots stand there before its copies do, so that one good copy is enough.
-    private static async ValueTask<bool> StandsAsync(IBlockDevice data, Luks2Copies made)
+    private static async ValueTask<Luks2Copies?> StandingAsync(IBlockDevice data, Luks2Copies made)
     {
         try
         {
-            return (await Luks2Copies.ReadAsync(data, CancellationToken.None)).Current.Binary.Uuid.SequenceEqual(made.Current.Binary.Uuid);
+            Luks2Copies found = await Luks2Copies.ReadAsync(data, CancellationToken.None);
+            return found.Current.Binary.Uuid.SequenceEqual(made.Current.Binary.Uuid) ? found : null;
         }
         catch (VmCryptException none) when (none is InvalidImageException or UnsupportedFeatureException)
         {
-            return false;
+            return null;
         }
     }
 }

@@ -180,12 +180,14 @@ internal sealed class DiskConversion
             : DiskReencryption.UpdateKeyAsync(image, old, [next], null, Sample.Token));
     }
 
-    public async Task ResumeAsync()
+    public Task ResumeAsync() => ResumeAsync(Sample.Passphrase);
+
+    public async Task ResumeAsync(string passphrase)
     {
         Shelf.Plan = null;
         Shelf.Wrap = device => device;
         await using ReencryptedImage image = Open(device => device);
-        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer old = Sample.Secret(passphrase);
         using SecretBuffer next = Sample.Secret(NewPassphrase);
         await DiskReencryption.ResumeAsync(image, [old, next], null, Sample.Token);
     }

@@ -45,6 +45,37 @@ public sealed class ReencryptionCrashTests
         await conversion.VerifyAsync();
     }
 
+    [Theory]
+    [InlineData("protect")]
+    [InlineData("protect luks1")]
+    public async Task A_wrong_passphrase_after_a_stop_leaves_what_can_be_gone_on_with(string name)
+    {
+        DiskConversion before = await DiskConversion.CreateAsync(name);
+        int refused = 0;
+        for (int effects = 0; ; effects++)
+        {
+            DiskConversion conversion = before.Clone();
+            Assert.True(await conversion.StopAsync(effects));
+            if (!await conversion.IsUnfinishedAsync())
+            {
+                continue;
+            }
+
+            if (await conversion.PositionAsync() is { Hot: not null })
+            {
+                break;
+            }
+
+            await Assert.ThrowsAsync<WrongKeyException>(() => conversion.ResumeAsync("wrong"));
+            refused++;
+            Assert.True(await conversion.IsUnfinishedAsync(), $"after {effects} effects");
+            await conversion.ResumeAsync();
+            await conversion.VerifyAsync();
+        }
+
+        Assert.NotEqual(0, refused);
+    }
+
     [Fact]
     public async Task Nothing_to_go_on_with_is_said()
     {
