@@ -112,8 +112,8 @@ public static class DiskReencryption
             }
             else
             {
-                header = await image.ToLuks2Async(header, cancellationToken);
-                await Luks2ReencryptStart.DecryptAsync(image.HeaderDevice, image.PayloadLength(header), key, image.Options.Resilience, cancellationToken);
+                await BeginByLuks2Async(image, header, () => Luks2ReencryptStart.DecryptAsync(
+                    image.HeaderDevice, image.PayloadLength(header), key, image.Options.Resilience, cancellationToken), cancellationToken);
             }
         }
 
@@ -139,9 +139,8 @@ public static class DiskReencryption
             LuksFormatOptions target = ByLuks2(options.Encryption with { Version = version }, header.Payload.SectorSize);
             target.RequireKey();
             image.RequireWholeSectors(header, target.PayloadSectorSize);
-            await image.ToLuks2Async(header, cancellationToken);
-            await Luks2ReencryptStart.UpdateAsync(
-                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(version), options.Resilience, cancellationToken);
+            await BeginByLuks2Async(image, header, () => Luks2ReencryptStart.UpdateAsync(
+                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(version), options.Resilience, cancellationToken), cancellationToken);
         }
 
         await image.RunAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
@@ -191,6 +190,21 @@ public static class DiskReencryption
         }
 
         await HeaderInFront.BeginAsync(image.Data, image.Shelf, luks, passphrase, flags, grows, cancellationToken);
+    }
+
+    // QEMU opens LUKS1 alone: what is refused or cancelled before it begins leaves the header what it was.
+    private static async ValueTask BeginByLuks2Async(ReencryptedImage image, LuksHeader header, Func<ValueTask> begin, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await image.ToLuks2Async(header, cancellationToken);
+            await begin();
+        }
+        catch when (header.Version == LuksVersion.Luks1)
+        {
+            await image.TryToLuks1Async();
+            throw;
+        }
     }
 
     // LUKS1 has no place for a journal: such a disk has a LUKS2 header meanwhile, of what LUKS1 can have too.

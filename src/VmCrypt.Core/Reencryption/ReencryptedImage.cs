@@ -136,6 +136,18 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         ? header
         : await (await header.PlanConversionAsync(cancellationToken)).RunAsync(cancellationToken);
 
+    /// <summary>Takes <see cref="ToLuks2Async"/> back, unless a conversion has begun; who cannot do it leaves an ordinary LUKS2 header.</summary>
+    public async ValueTask TryToLuks1Async()
+    {
+        try
+        {
+            await ToLuks1Async(HeaderDevice, CancellationToken.None);
+        }
+        catch (VmCryptException)
+        {
+        }
+    }
+
     /// <summary>Bytes of the payload of an ordinary header, in whole sectors.</summary>
     public long PayloadLength(LuksHeader header) => (Data.Length - header.Payload.Offset) / header.Payload.SectorSize * header.Payload.SectorSize;
 
@@ -262,9 +274,16 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
         if (header.BecomesLuks1)
         {
-            LuksOpenOptions opening = LuksOpenOptions.Default with { Placement = Placement };
-            LuksHeader done = await LuksHeader.OpenAsync(area, opening, cancellationToken);
-            await (await done.PlanConversionAsync(cancellationToken)).RunAsync(cancellationToken);
+            await ToLuks1Async(area, cancellationToken);
+        }
+    }
+
+    private async ValueTask ToLuks1Async(IBlockDevice area, CancellationToken cancellationToken)
+    {
+        LuksHeader header = await LuksHeader.OpenAsync(area, LuksOpenOptions.Default with { Placement = Placement }, cancellationToken);
+        if (header.Version == LuksVersion.Luks2)
+        {
+            await (await header.PlanConversionAsync(cancellationToken)).RunAsync(cancellationToken);
         }
     }
 

@@ -50,6 +50,21 @@ public sealed class ReencryptionFaultTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task A_new_key_that_is_cancelled_before_it_begins_leaves_LUKS1_what_it_was()
+    {
+        DiskConversion conversion = await DiskConversion.CreateAsync("update luks1");
+        using var stopping = new CancellationTokenSource();
+        await using ReencryptedImage image = conversion.Open(device => new StoppingDevice(device, stopping));
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer next = Sample.Secret(DiskConversion.NewPassphrase);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => DiskReencryption.UpdateKeyAsync(image, old, [next], null, stopping.Token));
+
+        Assert.Equal(LuksVersion.Luks1, LuksHeader.Probe(conversion.Data.ToArray().AsSpan(0, 8)));
+        Assert.Equal(conversion.Plain, await conversion.ReadAsync(Sample.Passphrase));
+    }
+
     [Theory]
     [InlineData("update")]
     [InlineData("protect")]
@@ -173,4 +188,17 @@ public sealed class ReencryptionFaultTests : IDisposable
         Encryption = Sample.Luks2Options with { KeyslotsSize = null },
         StateFolder = new Core.Configuration.ConfigurationFolder(_scratch["state"]),
     };
+
+    /// <summary>Cancels as soon as the header is LUKS2.</summary>
+    private sealed class StoppingDevice(IBlockDevice inner, CancellationTokenSource stopping) : FilterDevice(inner)
+    {
+        public override async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+        {
+            await base.WriteAsync(offset, buffer, cancellationToken);
+            if (offset == 0 && LuksHeader.Probe(buffer.Span[..8]) == LuksVersion.Luks2)
+            {
+                await stopping.CancelAsync();
+            }
+        }
+    }
 }
