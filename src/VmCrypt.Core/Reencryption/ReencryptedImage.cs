@@ -260,9 +260,9 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         IBlockDevice area, ReencryptionMode? expected, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         Luks2ReencryptHeader header = await Luks2ReencryptHeader.OpenAsync(area, cancellationToken);
+        RequireExpected(expected, ModeOf(header, expected), _options.Location);
         if (!header.IsDone)
         {
-            RequireExpected(expected, header.Plan.Mode, _options.Location);
             using HeaderLock? running = HeaderLock.TakeReencryption(header.Uuid);
             await RewriteAsync(header, passphrases, progress, cancellationToken);
         }
@@ -321,6 +321,13 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
         await header.CleanUpAsync(cancellationToken);
     }
+
+    // When all is converted, the header no longer says from what; a decryption is never to be taken for done because of another one.
+    private static ReencryptionMode ModeOf(Luks2ReencryptHeader header, ReencryptionMode? expected) =>
+        !header.IsDone ? header.Plan.Mode
+        : header.IsPlain ? ReencryptionMode.Decrypt
+        : expected == ReencryptionMode.Reencrypt && !header.HasTail ? ReencryptionMode.Reencrypt
+        : ReencryptionMode.Encrypt;
 
     private LuksPlacement Placement => _detached is null ? LuksPlacement.Attached : LuksPlacement.Detached;
 

@@ -51,6 +51,27 @@ public sealed class ReencryptionFaultTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_left_over_of_an_encryption_is_not_taken_for_another_conversion()
+    {
+        DiskConversion conversion = await DiskConversion.CreateAsync("protect");
+        Assert.True(await conversion.StopAsync(await conversion.Clone().CountAsync() - 12));
+        await using (ReencryptedImage image = conversion.Open(device => device))
+        {
+            using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+            using SecretBuffer next = Sample.Secret(DiskConversion.NewPassphrase);
+            Assert.True((await Luks2ReencryptHeader.OpenAsync(image.HeaderDevice, Sample.Token)).IsDone);
+
+            var decrypted = await Assert.ThrowsAsync<RefusedException>(() => DiskReencryption.UnprotectAsync(image, old, null, Sample.Token));
+            var updated = await Assert.ThrowsAsync<RefusedException>(() => DiskReencryption.UpdateKeyAsync(image, old, [next], null, Sample.Token));
+
+            Assert.Equal((ErrorIds.OtherReencryptionUnfinished, ErrorIds.OtherReencryptionUnfinished), (decrypted.ErrorId, updated.ErrorId));
+        }
+
+        await conversion.ResumeAsync();
+        await conversion.VerifyAsync();
+    }
+
+    [Fact]
     public async Task A_new_key_that_is_cancelled_before_it_begins_leaves_LUKS1_what_it_was()
     {
         DiskConversion conversion = await DiskConversion.CreateAsync("update luks1");

@@ -50,6 +50,9 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
     /// <summary>The payload is done, but see <see cref="CleanUpAsync"/>.</summary>
     public bool NeedsCleanUp { get; private set; }
 
+    /// <summary>The payload has its final form, and is not encrypted.</summary>
+    public bool IsPlain => IsDone && _store.Metadata.Segments[0].Crypt is null;
+
     /// <summary>Bytes of the payload where the header fixes them, as it does until it is cleaned up.</summary>
     public long? FixedLength => (long?)_store.Metadata.Segments[0].Size;
 
