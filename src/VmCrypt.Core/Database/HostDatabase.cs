@@ -101,7 +101,7 @@ public sealed class HostDatabase
         try
         {
             var parts = new NpgsqlConnectionStringBuilder(connection) { ApplicationName = "vmcrypt", MaxPoolSize = 8, KeepAlive = 10 };
-            return parts.Password is null
+            return parts.Password is null && parts.SslPassword is null
                 ? s_open.GetOrAdd(parts.ConnectionString, text => new HostDatabase(text))
                 : throw new InvalidInputException(ErrorIds.DatabaseConnectionInvalid,
                     "A connection string with a password would stand in a file; name a Passfile, a client certificate, or let the server know the user.");

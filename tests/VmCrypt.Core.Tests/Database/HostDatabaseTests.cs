@@ -16,6 +16,7 @@ public sealed class HostDatabaseTests : IDisposable
 
     [Theory]
     [InlineData("Host=127.0.0.1;Password=secret")]
+    [InlineData("Host=127.0.0.1;SSL Certificate=/etc/vmcrypt/host.pem;SSL Password=secret")]
     [InlineData("Host")]
     [InlineData("No Such Word=1")]
     public async Task A_connection_string_holds_no_password_and_no_nonsense(string connection)
