@@ -27,11 +27,12 @@ public sealed partial class DiskKeyRing
             entry = (await SettleAsync(entry, cancellationToken)).Entry;
         }
 
+        // Before anything is stored: a record that was forged is left as it is.
+        using var current = new DiskKeys(_key.Unwrap(entry, entry.Current));
         WrappedSecret pending = _key.Wrap(entry.Id, entry.Disk, SecretRole.Pending, slot: null, replacement);
         entry = await PutAsync("DiskKey.RotationBegun", entry with { Pending = pending }, cancellationToken);
         try
         {
-            using var current = new DiskKeys(_key.Unwrap(entry, entry.Current));
             KeySlotChange made = await change(current, new NewKeySlot(replacement, cost), cancellationToken);
             return await ConfirmAsync(entry, replacement, made.Slot, cancellationToken);
         }

@@ -129,6 +129,20 @@ public sealed class KeyRotationInStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_record_that_was_forged_begins_no_rotation()
+    {
+        (_, DiskKeyEntry entry) = await MakeAsync(SlotDiskKind.Luks2);
+        using DiskKeyRing ring = await _folder.UnlockAsync();
+        using SecretBuffer replacement = Sample.Secret(New);
+        DiskKeyEntry forged = entry with { Current = entry.Current with { Slot = 1 } };
+
+        var fault = await Assert.ThrowsAsync<InvalidImageException>(() => ring.RotateAsync(forged, replacement, SlotDisk.Cheap, change: null, Token));
+        Assert.Equal(ErrorIds.DiskKeyForged, fault.ErrorId);
+        Assert.False((await StoredAsync()).IsRotating);
+        Assert.Equal(SlotDisk.Passphrase, await TakenAsync());
+    }
+
+    [Fact]
     public async Task Where_neither_secret_opens_both_stay_stored()
     {
         (SlotDisk disk, DiskKeyEntry entry) = await MakeAsync(SlotDiskKind.Luks2);
