@@ -13,16 +13,23 @@ public static class SharedState
     /// <param name="upload">The USB lists and wipe policies that the database has not are copied there first; else those of the database count alone.</param>
     public static async Task UseAsync(ConfigurationFolder folder, string? connection, bool upload, CancellationToken cancellationToken)
     {
-        IReadOnlyList<WipePolicy> policies = await new WipePolicies(folder).ListAsync(cancellationToken);
         var lists = new UsbWhitelistStore(folder);
+        IReadOnlyList<WipePolicy> policies = [];
         List<UsbWhitelist> own = [];
-        foreach (string? vm in lists.Names())
+
+        // Only what goes along is read: who leaves a database that has gone for good is not to wait for it.
+        upload &= connection is not null;
+        if (upload)
         {
-            own.Add((await lists.FindAsync(vm, cancellationToken))!);
+            policies = await new WipePolicies(folder).ListAsync(cancellationToken);
+            foreach (string? vm in lists.Names())
+            {
+                own.Add((await lists.FindAsync(vm, cancellationToken))!);
+            }
         }
 
         await HostDatabase.SetAsync(folder, connection, cancellationToken);
-        if (connection is not null && upload)
+        if (upload)
         {
             foreach (UsbWhitelist list in own)
             {
