@@ -151,6 +151,21 @@ public sealed class KeyStoreEvilTests
     }
 
     [Fact]
+    public async Task More_changes_than_a_writer_leaves_behind_the_index_are_not_read()
+    {
+        using StoreKey key = StoreSample.Key();
+        var device = new MemoryDevice(StoreSample.Build(key, Entries));
+        await StoreSample.ChangeAsync(device, key, [.. Enumerable.Range(10, 3).Select(Large)]);
+        Assert.Equal(Entries + 3, (await StoreSample.ListAsync(device, key)).Count);
+        await StoreSample.ChangeAsync(device, key, Large(13));
+
+        var fault = await Assert.ThrowsAsync<InvalidImageException>(() => StoreSample.ListAsync(device, key));
+        Assert.Equal(ErrorIds.KeyStoreDamaged, fault.ErrorId);
+
+        KeyChange Large(int number) => new KeyChange.Put(StoreSample.Entry(key, number, WrappedSecret.MaxSecret));
+    }
+
+    [Fact]
     public async Task A_file_cut_anywhere_is_damage()
     {
         using StoreKey key = StoreSample.Key();

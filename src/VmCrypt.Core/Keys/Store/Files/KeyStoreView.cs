@@ -128,6 +128,7 @@ internal sealed class KeyStoreView
 
         return newest is not { } found ? throw FieldReader.Damaged("The key store has no valid commit")
             : found.Commit.Length > fileLength ? throw FieldReader.Damaged($"The key store has {fileLength} bytes of the {found.Commit.Length} that were written: it was cut")
+            : found.Commit.Length - header.TailOffset > KeyStoreWriter.MaxTail ? throw FieldReader.Damaged($"The key store has {found.Commit.Length - header.TailOffset} bytes of changes; it has at most {KeyStoreWriter.MaxTail}")
             : found.Commit.Length < header.TailOffset ? throw FieldReader.Damaged($"The key store counts to {found.Commit.Length}, before the end of its index at {header.TailOffset}")
             : found;
     }
