@@ -13,6 +13,12 @@ public sealed class KeyProtectorEvilTests
     private const string Good =
         """[{"id":"0f0e0d0c-0b0a-0908-0706-050403020100","kind":"Passphrase","created":"2026-01-02T03:04:05+00:00","salt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","memoryKiB":64,"passes":4,"lanes":1,"nonce":"AAAAAAAAAAAAAAAA","tag":"AAAAAAAAAAAAAAAAAAAAAA==","wrappedKey":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]""";
 
+    /// <summary>{"clevis":{"pin":"tang","tang":{"url":"http://evil.example"}}}: who has that server chooses the key.</summary>
+    private const string Tang = "eyJjbGV2aXMiOnsicGluIjoidGFuZyIsInRhbmciOnsidXJsIjoiaHR0cDovL2V2aWwuZXhhbXBsZSJ9fX0.b.c.d.e";
+
+    /// <summary>The same, as the one share of "sss" that is needed.</summary>
+    private const string Shares = "eyJjbGV2aXMiOnsicGluIjoic3NzIiwic3NzIjp7InQiOjEsImp3ZSI6WyJleUpqYkdWMmFYTWlPbnNpY0dsdUlqb2lkR0Z1WnlJc0luUmhibWNpT25zaWRYSnNJam9pYUhSMGNEb3ZMMlYyYVd3dVpYaGhiWEJzWlNKOWZYMC5iLmMuZC5lIl19fX0.b.c.d.e";
+
     public static TheoryData<string, string> Rows => new()
     {
         { Good, "[]" },
@@ -69,12 +75,27 @@ public sealed class KeyProtectorEvilTests
     [InlineData("a.b.c.d")]
     [InlineData("a.b.c.d.$(reboot)")]
     [InlineData("e30.b.c.d.e")]
-    public async Task What_is_no_JWE_of_clevis_never_reaches_it(string text)
+    [InlineData(Tang)]
+    [InlineData(Shares)]
+    public async Task What_no_TPM_has_sealed_never_reaches_clevis(string text)
     {
         KeyProtector protector = Parse(Good)[0] with { Kind = KeyProtectorKind.Tpm, Sealed = text };
 
         var fault = await Assert.ThrowsAsync<InvalidImageException>(() => TpmProtection.OpenAsync(protector, Sample.Token));
         Assert.Equal(ErrorIds.KeyProtectorInvalid, fault.ErrorId);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(16)]
+    [InlineData(31)]
+    [InlineData(33)]
+    public void A_key_of_another_length_than_protectors_are_made_with_opens_nothing(int length)
+    {
+        using var key = new SecretBuffer(length);
+
+        var fault = Assert.Throws<WrongKeyException>(() => KeyProtection.Unwrap(Guid.Empty, Parse(Good)[0], key));
+        Assert.Equal(ErrorIds.KeyStoreLocked, fault.ErrorId);
     }
 
     [Fact]

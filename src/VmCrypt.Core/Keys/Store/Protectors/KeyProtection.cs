@@ -74,8 +74,14 @@ internal static class KeyProtection
         _ => DpapiProtection.Open(protector),
     };
 
-    private static SecretBuffer Unwrap(Guid store, KeyProtector protector, SecretBuffer key)
+    internal static SecretBuffer Unwrap(Guid store, KeyProtector protector, SecretBuffer key)
     {
+        if (key.Length != StoreKey.Size)
+        {
+            throw new WrongKeyException(ErrorIds.KeyStoreLocked,
+                $"The protector {protector.Id} ({protector.Kind}) gives a key of {key.Length} bytes; it was made with one of {StoreKey.Size}.");
+        }
+
         var storeKey = new SecretBuffer(StoreKey.Size);
         try
         {

@@ -9,6 +9,7 @@ namespace VmCrypt.Core.Keys.Store.Protectors;
 internal static class TpmProtection
 {
     private const string Clevis = "clevis";
+    private const string Pin = "tpm2";
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
@@ -19,7 +20,7 @@ internal static class TpmProtection
         SecretBuffer key = SecretBuffer.Random(StoreKey.Size);
         try
         {
-            using SecretBuffer jwe = await HelperProcess.AskAsync(Clevis, ["encrypt", "tpm2", policy], key.Memory, s_patience, cancellationToken);
+            using SecretBuffer jwe = await HelperProcess.AskAsync(Clevis, ["encrypt", Pin, policy], key.Memory, s_patience, cancellationToken);
             return (draft with { Sealed = Encoding.ASCII.GetString(jwe.Span).TrimEnd() }, key);
         }
         catch
@@ -33,8 +34,10 @@ internal static class TpmProtection
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.KeyProtectorInvalid"/>.</exception>
     public static async Task<SecretBuffer> OpenAsync(KeyProtector protector, CancellationToken cancellationToken)
     {
-        ClevisJwe jwe = ClevisJwe.Parse(protector.Sealed!)
-            ?? throw new InvalidImageException(ErrorIds.KeyProtectorInvalid, "The TPM's protector of the key store holds no JWE of clevis.");
+        // Whoever writes protectors, as a shared database's server does, must not send us to a tang server of theirs, and so choose the key.
+        ClevisJwe jwe = ClevisJwe.Parse(protector.Sealed!) is { Need.Kind: Pin } ours
+            ? ours
+            : throw new InvalidImageException(ErrorIds.KeyProtectorInvalid, "The TPM's protector of the key store holds no JWE that clevis has sealed by a TPM.");
         return await HelperProcess.AskAsync(Clevis, ["decrypt"], Encoding.ASCII.GetBytes(jwe.Compact), s_patience, cancellationToken);
     }
 
