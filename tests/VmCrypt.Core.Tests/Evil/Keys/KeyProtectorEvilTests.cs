@@ -99,6 +99,17 @@ public sealed class KeyProtectorEvilTests
     }
 
     [Fact]
+    public void No_more_protectors_are_written_than_are_read()
+    {
+        KeyProtector[] many = [.. Enumerable.Repeat(Parse(Good)[0], 512)];
+        Assert.Equal(512, KeyProtectorList.Parse(KeyProtectorList.ToBytes(many)).Count);
+
+        Assert.Equal(ErrorIds.KeyProtectorInvalid, Assert.Throws<InvalidInputException>(() => KeyProtectorList.ToBytes([.. many, many[0]])).ErrorId);
+        KeyProtector[] large = [.. Enumerable.Repeat(many[0] with { Kind = KeyProtectorKind.Tpm, Sealed = new string('a', 2100) }, 500)];
+        Assert.Equal(ErrorIds.KeyProtectorInvalid, Assert.Throws<InvalidInputException>(() => KeyProtectorList.ToBytes(large)).ErrorId);
+    }
+
+    [Fact]
     public async Task A_protector_that_this_host_does_not_have_leaves_the_store_locked()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has it.");

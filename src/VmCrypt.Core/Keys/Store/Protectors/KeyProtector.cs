@@ -61,8 +61,15 @@ internal static class KeyProtectorList
 
     private const int MaxCount = 512;
 
-    public static byte[] ToBytes(IReadOnlyList<KeyProtector> protectors) =>
-        JsonSerializer.SerializeToUtf8Bytes([.. protectors], KeyProtectorContext.Default.KeyProtectorArray);
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.KeyProtectorInvalid"/>: more than <see cref="Parse"/> takes, so that nobody could open the store any more.</exception>
+    public static byte[] ToBytes(IReadOnlyList<KeyProtector> protectors)
+    {
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes([.. protectors], KeyProtectorContext.Default.KeyProtectorArray);
+        return protectors.Count <= MaxCount && json.Length <= MaxBytes
+            ? json
+            : throw new InvalidInputException(ErrorIds.KeyProtectorInvalid,
+                $"The key store would have {protectors.Count} protectors in {json.Length} bytes; it takes {MaxCount} in {MaxBytes}. Remove one that nobody needs.");
+    }
 
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.KeyProtectorInvalid"/>.</exception>
     public static IReadOnlyList<KeyProtector> Parse(ReadOnlySpan<byte> json)
