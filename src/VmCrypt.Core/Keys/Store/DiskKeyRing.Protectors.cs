@@ -28,8 +28,9 @@ public sealed partial class DiskKeyRing
     /// <see cref="ErrorIds.KeyStoreRolledBack"/>: the audit log of this host knows of later changes.</exception>
     public async Task<KeyStoreReport> VerifyAsync(CancellationToken cancellationToken)
     {
-        KeyStoreState state = await _repository.VerifyAsync(_key, cancellationToken);
+        // The log first: what others change meanwhile is then in the store, and its number no sign of an earlier state.
         long newest = await _audit.NewestChangeAsync(_key.Store, cancellationToken);
+        KeyStoreState state = await _repository.VerifyAsync(_key, cancellationToken);
         if (newest > state.Changes)
         {
             throw new InvalidImageException(ErrorIds.KeyStoreRolledBack,

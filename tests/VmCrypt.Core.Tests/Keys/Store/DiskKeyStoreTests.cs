@@ -3,6 +3,7 @@ using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys.Store;
+using VmCrypt.Core.Keys.Store.Files;
 using VmCrypt.Core.Keys.Store.Protectors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
@@ -297,6 +298,20 @@ public sealed class DiskKeyStoreTests
         File.WriteAllBytes(folder.File, earlier);
         using DiskKeyRing ring = await folder.UnlockAsync();
         Assert.Equal(ErrorIds.KeyStoreRolledBack, (await Assert.ThrowsAsync<InvalidImageException>(() => ring.VerifyAsync(Token))).ErrorId);
+    }
+
+    [Fact]
+    public async Task What_somebody_changes_while_the_store_is_checked_is_no_earlier_state()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        using DiskKeyRing other = await folder.UnlockAsync();
+        using SecretBuffer secret = Sample.Secret("x");
+        KeyStoreHead head = (await new KeyStoreFile(folder.Configuration).ReadHeadAsync(Token))!;
+        var busy = new BusyKeys(folder.Configuration, () => other.RegisterAsync(StoreFolder.Disk("web"), secret, slot: 0, Token));
+        using var ring = new DiskKeyRing(busy, await KeyProtection.OpenAsync(head, passphrase: null, Token), new KeyStoreAudit(folder.Configuration), folder.Clock);
+
+        Assert.Equal(0, (await ring.VerifyAsync(Token)).Changes);
+        Assert.Single(await folder.Store.ListAsync(Token));
     }
 
     [Fact]
