@@ -66,8 +66,8 @@ public sealed record DiskKeyEntry
             throw FieldReader.Damaged($"A record has {secrets} secrets; it has 1 or {MaxSecrets}");
         }
 
-        WrappedSecret current = Secret(ref reader, SecretRole.Current);
-        WrappedSecret? pending = secrets == MaxSecrets ? Secret(ref reader, SecretRole.Pending) : null;
+        WrappedSecret current = WrappedSecret.Parse(ref reader, SecretRole.Current);
+        WrappedSecret? pending = secrets == MaxSecrets ? WrappedSecret.Parse(ref reader, SecretRole.Pending) : null;
         reader.RequireEnd("A record");
         return new DiskKeyEntry
         {
@@ -81,10 +81,6 @@ public sealed record DiskKeyEntry
             Pending = pending,
         };
     }
-
-    private static WrappedSecret Secret(ref FieldReader reader, SecretRole role) => WrappedSecret.Parse(ref reader) is var secret && secret.Role == role
-        ? secret
-        : throw FieldReader.Damaged($"A record has a secret of the role {secret.Role} in the place of the {role} one");
 
     private static long Positive(string field, long value) =>
         value >= 0 ? value : throw FieldReader.Damaged($"The field {field} of a record is {value}; it is 0 or more");

@@ -36,21 +36,23 @@ internal sealed record WrappedSecret(SecretRole Role, int? Slot, byte[] Nonce, b
         return writer.ToArray();
     }
 
+    /// <param name="expected">The role of the place where it was found: the one that it names itself opens it, and so proves nothing of the place.</param>
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.KeyStoreDamaged"/>.</exception>
-    public static WrappedSecret Parse(ReadOnlySpan<byte> bytes)
+    public static WrappedSecret Parse(ReadOnlySpan<byte> bytes, SecretRole expected)
     {
         var reader = new FieldReader(bytes);
-        WrappedSecret secret = Parse(ref reader);
+        WrappedSecret secret = Parse(ref reader, expected);
         reader.RequireEnd("A wrapped secret");
         return secret;
     }
 
-    public static WrappedSecret Parse(ref FieldReader reader)
+    /// <inheritdoc cref="Parse(ReadOnlySpan{byte}, SecretRole)"/>
+    public static WrappedSecret Parse(ref FieldReader reader, SecretRole expected)
     {
         byte role = reader.Byte(nameof(Role));
-        if (role is not ((byte)SecretRole.Current or (byte)SecretRole.Pending))
+        if (role != (byte)expected)
         {
-            throw FieldReader.Damaged($"A wrapped secret has the role {role}; it is 1 or 2");
+            throw FieldReader.Damaged($"A record has a secret of the role {role} in the place of the {expected} one");
         }
 
         int slot = reader.UInt16(nameof(Slot));
@@ -60,7 +62,7 @@ internal sealed record WrappedSecret(SecretRole Role, int? Slot, byte[] Nonce, b
         }
 
         return new WrappedSecret(
-            (SecretRole)role,
+            expected,
             slot == NoSlot ? null : slot,
             reader.Bytes(nameof(Nonce), NonceSize).ToArray(),
             reader.Bytes(nameof(Tag), TagSize).ToArray(),

@@ -349,6 +349,20 @@ public sealed class DiskKeyStoreTests
     }
 
     [Fact]
+    public void A_wrapped_secret_is_read_in_the_place_of_its_role_only()
+    {
+        using StoreKey key = StoreSample.Key();
+        DiskKeyEntry entry = StoreSample.Entry(key, 1);
+        using SecretBuffer secret = Sample.Secret("new");
+        WrappedSecret pending = key.Wrap(entry.Id, entry.Disk, SecretRole.Pending, slot: null, secret);
+
+        Assert.Equal(SecretRole.Current, WrappedSecret.Parse(entry.Current.ToBytes(), SecretRole.Current).Role);
+        Assert.Equal(SecretRole.Pending, WrappedSecret.Parse(pending.ToBytes(), SecretRole.Pending).Role);
+        Assert.All(new Action[] { () => WrappedSecret.Parse(pending.ToBytes(), SecretRole.Current), () => WrappedSecret.Parse(entry.Current.ToBytes(), SecretRole.Pending) },
+            exchange => Assert.Equal(ErrorIds.KeyStoreDamaged, Assert.Throws<InvalidImageException>(exchange).ErrorId));
+    }
+
+    [Fact]
     public void A_wrapped_secret_opens_in_its_own_record_only()
     {
         using StoreKey key = StoreSample.Key();

@@ -163,8 +163,8 @@ internal sealed class SharedKeys(HostDatabase database) : IKeyRepository
         Created = row.GetFieldValue<DateTimeOffset>(10),
         LastUsed = row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11),
         UseCount = row.GetInt64(12),
-        Current = WrappedSecret.Parse(row.GetFieldValue<byte[]>(13)),
-        Pending = Optional<byte[]>(row, 14) is { } pending ? WrappedSecret.Parse(pending) : null,
+        Current = WrappedSecret.Parse(row.GetFieldValue<byte[]>(13), SecretRole.Current),
+        Pending = Optional<byte[]>(row, 14) is { } pending ? WrappedSecret.Parse(pending, SecretRole.Pending) : null,
     };
 
     private static T? Optional<T>(DbDataReader row, int column)
