@@ -74,20 +74,15 @@ public sealed class RegisterDiskKeyCommand : SecretCmdlet
 
         _ring ??= KeyStoreAccess.Open(Shell, _store, StorePassphrase, Run);
         DiskIdentity disk = IdentityOf(location, options);
-        Shell.WriteObject(new DiskKey(Run(token => StoreAsync(disk, keys, trial.Slot, token))));
+        Shell.WriteObject(new DiskKey(Run(token => new ValueTask<DiskKeyEntry>(Force
+            ? _ring.StoreAsync(disk, keys.Default!, trial.Slot, token)
+            : _ring.RegisterAsync(disk, keys.Default!, trial.Slot, token)))));
     }
 
     protected override void Dispose(bool disposing)
     {
         _ring?.Dispose();
         base.Dispose(disposing);
-    }
-
-    private async ValueTask<DiskKeyEntry> StoreAsync(DiskIdentity disk, DiskKeys keys, int? slot, CancellationToken cancellationToken)
-    {
-        return Force && await _store.OfPathAsync(disk.Path, cancellationToken) is [var old, ..]
-            ? await _ring!.ReplaceAsync(old, disk, keys.Default!, slot, cancellationToken)
-            : await _ring!.RegisterAsync(disk, keys.Default!, slot, cancellationToken);
     }
 
     private DiskIdentity IdentityOf(DiskLocation location, DiskOpenOptions options) => new()

@@ -82,6 +82,16 @@ public sealed partial class DiskKeyRing : IDisposable
             Pending = null,
         }, cancellationToken);
 
+    /// <summary>Stores the secret of a disk in the place of what is stored of it: of its own LUKS header, or else of another one that its path had.</summary>
+    /// <inheritdoc cref="RegisterAsync"/>
+    internal async Task<DiskKeyEntry> StoreAsync(DiskIdentity disk, SecretBuffer secret, int? slot, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<DiskKeyEntry> there = await _repository.FindAsync(LookupTerm.OfPath(disk.Path), _key, cancellationToken);
+        return (there.FirstOrDefault(entry => entry.Disk.LuksUuid == disk.LuksUuid) ?? there.FirstOrDefault()) is { } old
+            ? await ReplaceAsync(old, disk, secret, slot, cancellationToken)
+            : await RegisterAsync(disk, secret, slot, cancellationToken);
+    }
+
     public async Task UnregisterAsync(DiskKeyEntry entry, CancellationToken cancellationToken)
     {
         long changes = await _repository.ChangeAsync(_key, [new KeyChange.Remove(entry.Id)], cancellationToken);

@@ -118,6 +118,24 @@ public sealed class DiskKeyStoreTests
     }
 
     [Fact]
+    public async Task Of_several_headers_at_one_path_the_one_that_is_there_is_replaced()
+    {
+        using StoreFolder folder = await StoreFolder.MakeAsync();
+        using DiskKeyRing ring = await folder.UnlockAsync();
+        using SecretBuffer secret = Sample.Secret("x");
+        DiskKeyEntry former = await ring.RegisterAsync(new DiskIdentity { Path = "/a", LuksUuid = "former" }, secret, slot: null, Token);
+        DiskKeyEntry now = await ring.RegisterAsync(new DiskIdentity { Path = "/a", LuksUuid = "now" }, secret, slot: null, Token);
+        DiskKeyEntry only = await ring.RegisterAsync(new DiskIdentity { Path = "/b", LuksUuid = "former" }, secret, slot: null, Token);
+
+        Assert.Equal(now.Id, (await ring.StoreAsync(now.Disk, secret, slot: 2, Token)).Id);
+        Assert.Equal(only.Id, (await ring.StoreAsync(only.Disk with { LuksUuid = "now" }, secret, slot: null, Token)).Id);
+        await ring.StoreAsync(new DiskIdentity { Path = "/c" }, secret, slot: null, Token);
+        Assert.Equal(["/a former ", "/a now 2", "/b now ", "/c  "],
+            (await folder.Store.ListAsync(Token)).Select(entry => $"{entry.Disk.Path} {entry.Disk.LuksUuid} {entry.Slot}").Order(StringComparer.Ordinal));
+        Assert.Equal(1, (await folder.Store.ListAsync(Token)).Single(entry => entry.Id == former.Id).Revision);
+    }
+
+    [Fact]
     public async Task Of_two_changes_of_one_record_the_later_is_refused()
     {
         using StoreFolder folder = await StoreFolder.MakeAsync();
