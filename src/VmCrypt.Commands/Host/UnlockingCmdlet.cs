@@ -140,7 +140,14 @@ public abstract class UnlockingCmdlet : SecretCmdlet
     private DiskKeys KeysOf(DiskStack stack, Hashtable? layers, int? slot)
     {
         bool ask = stack.NeedsKey && layers is null;
-        DiskKeys keys = ByStore && stack.NeedsKey
+        if (ByStore && !stack.NeedsKey)
+        {
+            // The store has keys of encrypted disks: where a plain one lies in such a place, somebody has put it there.
+            throw new InvalidInputException(ErrorIds.NotEncrypted,
+                $"The image {stack.Location} is not encrypted, and was to be opened by the key store; open it without -Vm and -StoredKey if it is the right one.");
+        }
+
+        DiskKeys keys = ByStore
             ? KeysFor(stack.Location, slot)
             : ByToken
             ? Run(token => TokenUnlock.ByTokenAsync(stack.RequireLuks(), Token, slot, TokenPatience, token))

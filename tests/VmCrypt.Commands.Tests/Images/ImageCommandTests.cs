@@ -48,6 +48,16 @@ public sealed class ImageCommandTests : IDisposable
     }
 
     [Fact]
+    public void A_plain_disk_in_the_place_of_one_that_the_key_store_is_to_open_is_refused()
+    {
+        File.WriteAllBytes(_vmcrypt["plain.raw"], new byte[4096]);
+
+        Assert.StartsWith("vmcrypt: NotEncrypted: ",
+            _vmcrypt.Fail("Convert-Image", _vmcrypt["plain.raw"], _vmcrypt["copy.raw"], "-Plain", "-Format", "Raw", "-DestinationFormat", "Raw", "-StoredKey"), StringComparison.Ordinal);
+        Assert.False(File.Exists(_vmcrypt["copy.raw"]));
+    }
+
+    [Fact]
     public void Objects_go_from_one_vmcrypt_to_the_next()
     {
         string disk = _vmcrypt.NewImage();
