@@ -117,8 +117,9 @@ internal sealed class NbdServerConnection
             using var deadline = new Timer(_ => Transport.Break(), state: null, _context.Options.HandshakeTimeout, Timeout.InfiniteTimeSpan);
             return Negotiate();
         }
-        catch (VmCryptException fault)
+        catch (Exception fault)
         {
+            // Whatever a client brings about here ends its connection; out of this thread it would end the whole process.
             Report(fault);
             return false;
         }

@@ -50,7 +50,7 @@ internal sealed class NbdTransport : IDisposable
     /// <exception cref="VmCryptException">An id that begins with Tls.</exception>
     public string? Secure(TlsServerCredentials credentials)
     {
-        TlsSession session = credentials.Accept(new NetworkStream(_socket, ownsSocket: false));
+        TlsSession session = credentials.Accept(PlainStream());
         _secure = session.Stream;
         return session.Identity;
     }
@@ -103,6 +103,19 @@ internal sealed class NbdTransport : IDisposable
     {
         Break();
         _secure?.Dispose();
+    }
+
+    // It refuses a socket that has broken meanwhile: the client hung up, or its time was over.
+    private NetworkStream PlainStream()
+    {
+        try
+        {
+            return new NetworkStream(_socket, ownsSocket: false);
+        }
+        catch (Exception fault) when (NbdChannel.IsBreak(fault))
+        {
+            throw new ProtocolException(ErrorIds.TlsHandshakeFailed, "The connection ended before the TLS handshake.", fault);
+        }
     }
 
     private void SendAll(ReadOnlyMemory<byte> source)

@@ -197,6 +197,22 @@ public sealed class NbdTlsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_handshake_that_fails_as_nobody_foresaw_ends_its_client_alone()
+    {
+        using var broken = new Broken();
+        await using TestServer server = await TestServer.StartAsync(new MemoryDevice(4096), options => options with { Tls = NbdTlsMode.On, Credentials = broken, OnFault = (_, fault) => _faults.Add(fault) });
+        using var client = RawClient.Connect(server.Server);
+
+        client.Send([.. Wire.U32(3), .. Wire.Option(NbdOption.StartTls)]);
+
+        client.Read(NbdOptionReply.Size);
+        Assert.True(client.IsHungUp());
+        await NbdServerTests.UntilAsync(() => server.Server.Clients.Count == 0);
+        Assert.IsType<InvalidOperationException>(Assert.Single(_faults));
+        await using NbdDevice other = await server.ConnectAsync();
+    }
+
+    [Fact]
     public async Task An_address_that_others_can_reach_is_not_served_in_clear_unless_asked_for()
     {
         var open = new NbdServerOptions { Listen = [new NbdAddress.Tcp("0.0.0.0", 0)] };
@@ -252,4 +268,11 @@ public sealed class NbdTlsTests : IDisposable
                 }
             },
         });
+
+    private sealed class Broken : TlsServerCredentials
+    {
+        public override bool IdentifiesClients => false;
+
+        internal override TlsSession Accept(Stream plain) => throw new InvalidOperationException("This is a mistake of ours.");
+    }
 }

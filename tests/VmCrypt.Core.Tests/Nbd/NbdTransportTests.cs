@@ -1,0 +1,43 @@
+using System.Net;
+using System.Net.Sockets;
+using VmCrypt.Core.Block.Nbd.Tls;
+using VmCrypt.Core.Errors;
+using VmCrypt.Core.Nbd;
+
+namespace VmCrypt.Core.Tests.Nbd;
+
+public sealed class NbdTransportTests : IDisposable
+{
+    private readonly Socket _peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly NbdTransport _transport;
+
+    public NbdTransportTests()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        _peer.Connect(listener.LocalEndpoint);
+        _transport = new NbdTransport(listener.AcceptSocket());
+    }
+
+    public void Dispose()
+    {
+        _transport.Dispose();
+        _peer.Dispose();
+    }
+
+    [Fact]
+    public void A_connection_that_ended_before_TLS_is_a_handshake_that_failed()
+    {
+        using var credentials = new Unreached();
+        _transport.Break();
+
+        Assert.Equal(ErrorIds.TlsHandshakeFailed, Assert.Throws<ProtocolException>(() => _transport.Secure(credentials)).ErrorId);
+    }
+
+    private sealed class Unreached : TlsServerCredentials
+    {
+        public override bool IdentifiesClients => false;
+
+        internal override TlsSession Accept(Stream plain) => throw new InvalidOperationException("There is no connection to accept.");
+    }
+}
