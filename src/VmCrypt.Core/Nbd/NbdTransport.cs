@@ -36,8 +36,8 @@ internal sealed class NbdTransport : IDisposable
     /// <summary>The address of a TCP client; empty for a Unix socket.</summary>
     public string Host => _socket.ProtocolType == ProtocolType.Tcp ? (_socket.RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? string.Empty : string.Empty;
 
-    /// <summary>Since when (in ticks of the environment) the client has kept memory waiting: for the rest of its data, or because it takes no answer; null when it does not.</summary>
-    public long? StalledSince => (Volatile.Read(ref _receivingSince), Volatile.Read(ref _sendingSince)) switch
+    /// <summary>Since when (in ticks of the environment) the client has kept memory waiting: for the rest of its data, or because it takes no answer; null when it does not, or is gone.</summary>
+    public long? StalledSince => _broken ? null : (Volatile.Read(ref _receivingSince), Volatile.Read(ref _sendingSince)) switch
     {
         (0, 0) => null,
         (0, long since) => since,

@@ -34,6 +34,18 @@ public sealed class NbdTransportTests : IDisposable
         Assert.Equal(ErrorIds.TlsHandshakeFailed, Assert.Throws<ProtocolException>(() => _transport.Secure(credentials)).ErrorId);
     }
 
+    [Fact]
+    public void A_client_that_went_without_its_answer_keeps_nobody_waiting_any_more()
+    {
+        _peer.LingerState = new LingerOption(enable: true, seconds: 0);
+        _peer.Close();
+        Assert.Equal(0, _transport.Receive(new byte[1]));
+
+        _transport.Send(new byte[4 << 20]);
+
+        Assert.Null(_transport.StalledSince);
+    }
+
     private sealed class Unreached : TlsServerCredentials
     {
         public override bool IdentifiesClients => false;
