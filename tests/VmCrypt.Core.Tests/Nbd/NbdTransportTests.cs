@@ -46,6 +46,21 @@ public sealed class NbdTransportTests : IDisposable
         Assert.Null(_transport.StalledSince);
     }
 
+    [Fact]
+    public void A_client_hears_all_answers_although_its_listener_ended_abruptly_before()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        listener.Server.LingerState = new LingerOption(enable: true, seconds: 0);
+        using var peer = new TcpClient();
+        peer.Connect((IPEndPoint)listener.LocalEndpoint);
+        using Socket accepted = listener.AcceptSocket();
+
+        using var transport = new NbdTransport(accepted);
+
+        Assert.False(accepted.LingerState!.Enabled);
+    }
+
     private sealed class Unreached : TlsServerCredentials
     {
         public override bool IdentifiesClients => false;

@@ -28,6 +28,9 @@ internal static class NbdSocket
 
         // Headers and data would otherwise wait for each other's acknowledgements (proto.md, "Transmission").
         socket.NoDelay = true;
+
+        // .NET lets a listening socket end abruptly, and one that systemd keeps for the next start hands that on to whom it accepts.
+        socket.LingerState = new LingerOption(enable: false, seconds: 0);
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, optionValue: true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, KeepAliveSeconds);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, KeepAliveInterval);
