@@ -4,6 +4,7 @@ using VmCrypt.Core.Block.Nbd.Tls;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Nbd;
 using VmCrypt.Core.Nbd.Authorization;
+using VmCrypt.Core.Tests.Block.Nbd;
 using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Nbd;
@@ -85,6 +86,24 @@ public sealed class NbdPskTests : IDisposable
             server.Uri with { Tls = new NbdTls { Certificates = authority.Client(), HostName = "localhost" } }, NbdClientOptions.Default, Token));
 
         Assert.Equal(ErrorIds.TlsHandshakeFailed, error.ErrorId);
+    }
+
+    [Fact]
+    public async Task A_server_that_begins_no_handshake_is_waited_for_no_longer_than_asked()
+    {
+        await using var server = new FakeServer(async peer =>
+        {
+            await peer.SendAsync(Wire.Greeting);
+            await peer.ReadAsync(4 + NbdOptionHeader.Size);
+            await peer.SendAsync(Wire.OptionReply(NbdOption.StartTls, NbdOptionReplyType.Ack));
+            await peer.Stopping;
+        });
+        NbdUri uri = server.Uri with { Tls = new NbdTls { PskFile = KeyFile("alice", '1'), UserName = "alice" } };
+
+        Task<NbdDevice> connecting = NbdDevice.ConnectAsync(uri, new NbdClientOptions { ConnectTimeout = TimeSpan.FromMilliseconds(300) }, Token);
+
+        var error = await Assert.ThrowsAsync<DeviceFaultException>(() => connecting.WaitAsync(TimeSpan.FromSeconds(20), Token));
+        Assert.Equal(ErrorIds.NbdConnectFailed, error.ErrorId);
     }
 
     private Task<NbdDevice> ConnectAsync(TestServer server, string user, char key) => NbdDevice.ConnectAsync(

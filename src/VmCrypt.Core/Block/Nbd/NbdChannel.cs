@@ -14,7 +14,7 @@ internal sealed class NbdChannel(Socket socket) : IDisposable
 
     /// <exception cref="VmCryptException">An id that begins with Tls.</exception>
     public async Task SecureAsync(TlsClientCredentials credentials, CancellationToken cancellationToken) =>
-        _secure = (await credentials.ConnectAsync(new NetworkStream(socket, ownsSocket: false), cancellationToken)).Stream;
+        _secure = (await credentials.ConnectAsync(new NetworkStream(socket, ownsSocket: true), cancellationToken)).Stream;
 
     /// <summary>At least one byte, or 0 when the peer has closed its end.</summary>
     public ValueTask<int> ReceiveAsync(Memory<byte> target, CancellationToken cancellationToken) => _secure is { } secure
