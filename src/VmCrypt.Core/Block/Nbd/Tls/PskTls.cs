@@ -23,14 +23,14 @@ internal static class PskTls
     /// <param name="keyOf">The key of the user whom the client names.</param>
     public static Stream Accept(Stream plain, Func<string, byte[]> keyOf)
     {
-        var protocol = new TlsServerProtocol(plain, NewRandom());
+        var protocol = new ServerProtocol(plain, NewRandom());
         protocol.Accept(new Server(keyOf));
         return new BlockingStream(protocol.Stream);
     }
 
     public static Stream Connect(Stream plain, string user, byte[] key)
     {
-        var protocol = new TlsClientProtocol(plain, NewRandom());
+        var protocol = new ClientProtocol(plain, NewRandom());
         protocol.Connect(new Client(user, key));
         return new BlockingStream(protocol.Stream);
     }
@@ -45,6 +45,54 @@ internal static class PskTls
     }, fault);
 
     private static SecureRandom NewRandom() => new(new CryptoApiRandomGenerator());
+
+    /// <summary>A server's session that writes one record after the other.</summary>
+    /// <remarks>
+    /// BouncyCastle answers alerts and wishes for a new handshake on the thread that reads. Beside one that writes, both records
+    /// could get the same number, and so the same nonce: that gives away what the cipher protects.
+    /// </remarks>
+    private sealed class ServerProtocol(Stream plain, SecureRandom random) : TlsServerProtocol(plain, random)
+    {
+        private readonly Lock _writing = new();
+
+        protected override void SafeWriteRecord(byte type, byte[] buf, int offset, int len)
+        {
+            lock (_writing)
+            {
+                base.SafeWriteRecord(type, buf, offset, len);
+            }
+        }
+
+        protected override void RaiseAlertFatal(byte alertDescription, string message, Exception cause)
+        {
+            lock (_writing)
+            {
+                base.RaiseAlertFatal(alertDescription, message, cause);
+            }
+        }
+    }
+
+    /// <summary>A client's session that writes one record after the other, as <see cref="ServerProtocol"/> does.</summary>
+    private sealed class ClientProtocol(Stream plain, SecureRandom random) : TlsClientProtocol(plain, random)
+    {
+        private readonly Lock _writing = new();
+
+        protected override void SafeWriteRecord(byte type, byte[] buf, int offset, int len)
+        {
+            lock (_writing)
+            {
+                base.SafeWriteRecord(type, buf, offset, len);
+            }
+        }
+
+        protected override void RaiseAlertFatal(byte alertDescription, string message, Exception cause)
+        {
+            lock (_writing)
+            {
+                base.RaiseAlertFatal(alertDescription, message, cause);
+            }
+        }
+    }
 
     private sealed class Server(Func<string, byte[]> keyOf) : PskTlsServer(PskCipher.Factory, new Users(keyOf))
     {
