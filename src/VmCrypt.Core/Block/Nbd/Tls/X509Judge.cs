@@ -66,9 +66,12 @@ internal sealed class X509Judge(X509Certificate2Collection? authorities, IReadOn
 
     private RefusedException? JudgeRevocation(X509Chain chain)
     {
-        foreach (X509Certificate2 certificate in chain.ChainElements.Select(element => element.Certificate))
+        for (int i = 0; i < chain.ChainElements.Count; i++)
         {
-            foreach (RevocationList list in revocations.Where(list => list.IsFrom(certificate.IssuerName)))
+            // Also by the name that the issuer gives itself: the certificate may spell it in another encoding.
+            X509Certificate2 certificate = chain.ChainElements[i].Certificate;
+            X509Certificate2 issuer = chain.ChainElements[Math.Min(i + 1, chain.ChainElements.Count - 1)].Certificate;
+            foreach (RevocationList list in revocations.Where(list => list.IsFrom(certificate.IssuerName) || list.IsFrom(issuer.SubjectName)))
             {
                 if (list.Revokes(certificate))
                 {
