@@ -181,7 +181,7 @@ internal sealed class NbdServerConnection
     private RefusedException? Refusal(NbdAuthorization authorization, string id)
     {
         string who = Volatile.Read(ref _identity) ?? throw new InvalidOperationException("The server's options say that every client is known.");
-        return authorization.Allows(who, out string why) ? null : new RefusedException(id, $"The client '{who}' is not allowed in{(why.Length > 0 ? $" ({why.TrimEnd('.')})" : null)}.");
+        return authorization.Allows(who, out string why) ? null : new RefusedException(id, $"The client '{NbdText.ForPeople(who)}' is not allowed in{(why.Length > 0 ? $" ({why.TrimEnd('.')})" : null)}.");
     }
 
     private void Work()

@@ -41,15 +41,16 @@ internal static class NbdText
     }
 
     /// <summary>What a peer says for people to read: control characters must not reach a terminal.</summary>
-    public static string ForPeople(ReadOnlySpan<byte> bytes)
-    {
-        string text = Encoding.UTF8.GetString(bytes[..Math.Min(bytes.Length, NbdLimits.MaxString)]);
-        return string.Create(text.Length, text, static (target, source) =>
+    public static string ForPeople(ReadOnlySpan<byte> bytes) =>
+        ForPeople(Encoding.UTF8.GetString(bytes[..Math.Min(bytes.Length, NbdLimits.MaxString)]));
+
+    /// <inheritdoc cref="ForPeople(ReadOnlySpan{byte})"/>
+    public static string ForPeople(string text) =>
+        string.Create(Math.Min(text.Length, NbdLimits.MaxString), text, static (target, source) =>
         {
             for (int i = 0; i < target.Length; i++)
             {
                 target[i] = char.IsControl(source[i]) ? ' ' : source[i];
             }
         }).Trim();
-    }
 }

@@ -50,7 +50,7 @@ internal sealed class X509Judge(X509Certificate2Collection? authorities, IReadOn
             return Refuse(ErrorIds.TlsCertificateMissing, "The peer shows no certificate");
         }
 
-        string name = certificate.Subject;
+        string name = NbdText.ForPeople(certificate.Subject);
         if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors) || chain is null)
         {
             X509ChainStatusFlags flaws = chain?.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, one) => all | one.Status) ?? X509ChainStatusFlags.PartialChain;
@@ -75,12 +75,12 @@ internal sealed class X509Judge(X509Certificate2Collection? authorities, IReadOn
             {
                 if (list.Revokes(certificate))
                 {
-                    return Refuse(ErrorIds.TlsCertificateRevoked, $"The certificate '{certificate.Subject}' is revoked");
+                    return Refuse(ErrorIds.TlsCertificateRevoked, $"The certificate '{NbdText.ForPeople(certificate.Subject)}' is revoked");
                 }
 
                 if (list.NextUpdate < DateTimeOffset.UtcNow)
                 {
-                    return Refuse(ErrorIds.TlsCertificateRevoked, $"The revocation list of '{certificate.Issuer}' was to be renewed by {list.NextUpdate:O}");
+                    return Refuse(ErrorIds.TlsCertificateRevoked, $"The revocation list of '{NbdText.ForPeople(certificate.Issuer)}' was to be renewed by {list.NextUpdate:O}");
                 }
             }
         }

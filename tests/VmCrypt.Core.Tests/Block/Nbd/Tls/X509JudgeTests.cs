@@ -32,4 +32,22 @@ public sealed class X509JudgeTests
         Assert.False(judge.Accept(this, client, chain, SslPolicyErrors.None));
         Assert.Equal(ErrorIds.TlsCertificateRevoked, judge.Failed(new IOException()).ErrorId);
     }
+
+    [Fact]
+    public void What_a_strangers_certificate_says_does_not_reach_a_terminal_as_it_is()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var name = new X500DistinguishedNameBuilder();
+        name.AddCommonName("\e]0;gone\a");
+        using X509Certificate2 stranger = new CertificateRequest(name.Build(), key, HashAlgorithmName.SHA256)
+            .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        var judge = new X509Judge([], []);
+
+        Assert.False(judge.Accept(this, stranger, chain: null, SslPolicyErrors.RemoteCertificateChainErrors));
+
+        VmCryptException refusal = judge.Failed(new IOException());
+        Assert.Equal(ErrorIds.TlsCertificateUntrusted, refusal.ErrorId);
+        Assert.Contains("gone", refusal.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(refusal.Message, char.IsControl);
+    }
 }
