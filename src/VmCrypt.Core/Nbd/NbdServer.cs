@@ -157,23 +157,23 @@ public sealed class NbdServer : IAsyncDisposable
         _context.Buffers.Dispose();
     }
 
-    private async Task ReleaseDevicesAsync()
+    // All of them, whatever becomes of one.
+    private Task ReleaseDevicesAsync() => Task.WhenAll(_context.Exports.All.Select(export => export.Device).Distinct().Select(ReleaseAsync));
+
+    private async Task ReleaseAsync(IBlockDevice device)
     {
-        foreach (IBlockDevice device in _context.Exports.All.Select(export => export.Device).Distinct())
+        try
         {
-            try
+            if (device.Traits.CanWrite)
             {
-                if (device.Traits.CanWrite)
-                {
-                    await device.FlushAsync(CancellationToken.None);
-                }
+                await device.FlushAsync(CancellationToken.None);
             }
-            finally
+        }
+        finally
+        {
+            if (_context.Options.OwnsDevices)
             {
-                if (_context.Options.OwnsDevices)
-                {
-                    await device.DisposeAsync();
-                }
+                await device.DisposeAsync();
             }
         }
     }

@@ -88,6 +88,29 @@ public sealed class NbdServerStopTests
     }
 
     [Fact]
+    public async Task A_flush_that_fails_costs_the_other_exports_nothing()
+    {
+        var bad = new GateDevice(new MemoryDevice(4096), (call, _) => call == GateDevice.Call.Flush
+            ? throw new DeviceFaultException(ErrorIds.DeviceIO, "The cable is out.")
+            : ValueTask.CompletedTask);
+        int flushes = 0;
+        var good = new GateDevice(new MemoryDevice(4096), (call, _) =>
+        {
+            flushes += call == GateDevice.Call.Flush ? 1 : 0;
+            return ValueTask.CompletedTask;
+        });
+        using var scratch = new Scratch();
+        NbdServer server = await NbdServer.StartAsync(
+            new NbdServerOptions { Listen = [new NbdAddress.Unix(scratch["s"])], OwnsDevices = true },
+            [new NbdExport("bad", bad), new NbdExport("good", good)], Token);
+
+        await Assert.ThrowsAsync<DeviceFaultException>(() => server.StopAsync(Token));
+
+        Assert.Equal(1, flushes);
+        Assert.True(good.IsDisposed);
+    }
+
+    [Fact]
     public async Task A_flush_that_fails_is_not_kept_quiet()
     {
         var disk = new GateDevice(new MemoryDevice(4096), (call, _) => call == GateDevice.Call.Flush
