@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Block.Nbd.Tls;
@@ -71,9 +72,11 @@ internal sealed class X509Folder(string folder)
 
     private X509Certificate2 WithKey(X509Certificate2 bare, string name)
     {
-        char[] text = ReadText(name).ToCharArray();
+        using SecretBuffer content = ReadBytes(name, out int length);
+        char[] text = GC.AllocateUninitializedArray<char>(Encoding.UTF8.GetCharCount(content.Span[..length]), pinned: true);
         try
         {
+            Encoding.UTF8.GetChars(content.Span[..length], text);
             if (text.AsSpan().IndexOf("ENCRYPTED") >= 0)
             {
                 throw new UnsupportedFeatureException(ErrorIds.TlsCredentialsInvalid, $"'{PathOf(name)}' is encrypted; keep the key plain, in a file that only its service can read.");
@@ -111,18 +114,23 @@ internal sealed class X509Folder(string folder)
 
     private string ReadText(string name)
     {
+        using SecretBuffer content = ReadBytes(name, out int length);
+        return Encoding.UTF8.GetString(content.Span[..length]);
+    }
+
+    private SecretBuffer ReadBytes(string name, out int length)
+    {
+        var content = new SecretBuffer(MaxFileBytes + 1);
         try
         {
             using var file = new FileStream(PathOf(name), FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-            byte[] bytes = new byte[MaxFileBytes + 1];
-            int length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            string text = length <= MaxFileBytes ? Encoding.UTF8.GetString(bytes, 0, length) : throw Invalid(name, $"is longer than {MaxFileBytes} bytes");
-            CryptographicOperations.ZeroMemory(bytes);
-            return text;
+            length = file.ReadAtLeast(content.Span, content.Length, throwOnEndOfStream: false);
+            return length <= MaxFileBytes ? content : throw Invalid(name, $"is longer than {MaxFileBytes} bytes");
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault)
         {
-            throw Invalid(name, $"cannot be read: {fault.Message}", fault);
+            content.Dispose();
+            throw fault is IOException or UnauthorizedAccessException ? Invalid(name, $"cannot be read: {fault.Message}", fault) : fault;
         }
     }
 
