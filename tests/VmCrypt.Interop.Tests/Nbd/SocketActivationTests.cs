@@ -90,6 +90,9 @@ public sealed class SocketActivationTests : IDisposable
         string[] names = ["vmcrypt-web.socket", "vmcrypt-web.service"];
         string[] units = File.ReadAllText(Path.Combine(Repository.Root, "docs", "nbd-tls.md")).Split("```ini\n")[1..].Select(part => part.Split("```")[0]).ToArray();
         Assert.Equal(names.Length, units.Length);
+
+        // systemd's 0755 is one that we refuse.
+        Assert.Contains("RuntimeDirectoryMode=0700", units[1], StringComparison.Ordinal);
         foreach ((string name, string unit) in names.Zip(units))
         {
             _scratch.File(name, Encoding.UTF8.GetBytes(unit.Replace("/usr/local/bin/vmcrypt", "/bin/true", StringComparison.Ordinal)));
