@@ -1,5 +1,4 @@
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
@@ -78,7 +77,6 @@ internal sealed class InPlaceBench : IBench, IDisposable
         {
             Location = DiskLocation.Parse(folder["disk"]),
             Encryption = LuksFormatOptions.Default with { Cost = KdfCost.OfIterations(KdfCost.MinIterations) },
-            StateFolder = new ConfigurationFolder(folder["state"]),
         };
         convert(options, secret, null, default).GetAwaiter().GetResult();
     }

@@ -1,43 +1,34 @@
-using System.Security.Cryptography;
-using System.Text;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
-using VmCrypt.Core.Configuration;
+using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Core.Reencryption;
 
-/// <summary>Headers as files: beside an image that is a file, for everything else in the folder of state, where the same command finds them again.</summary>
-internal sealed class HeaderFiles : IHeaderShelf
+/// <summary>Headers as files beside the image.</summary>
+/// <remarks>
+/// Beside a block device there is no such place: its name may be that of another disk after the next start, and the header of one disk
+/// must never be taken for that of another.
+/// </remarks>
+/// <param name="location">The image.</param>
+internal sealed class HeaderFiles(DiskLocation location) : IHeaderShelf
 {
-    private const string Folder = "reencryption";
+    private readonly string? _path = location.HeaderBeside?[..^DiskLocation.HeaderExtension.Length];
 
-    private readonly string _path;
-
-    /// <param name="location">The image.</param>
-    /// <param name="configuration">The folder of state, for images that are devices.</param>
-    public HeaderFiles(DiskLocation location, ConfigurationFolder configuration)
-    {
-        if (location.HeaderBeside is { } beside)
-        {
-            _path = beside[..^DiskLocation.HeaderExtension.Length];
-            return;
-        }
-
-        configuration.Create();
-        Directory.CreateDirectory(configuration[Folder]);
-        string name = new([.. location.Text.Split('/', '\\')[^1].Select(letter => char.IsLetterOrDigit(letter) ? letter : '_')]);
-        string digest = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(location.Text)))[..12];
-        _path = Path.Combine(configuration[Folder], $"{name}-{digest}");
-    }
-
-    public bool Has(HeaderStage stage) => File.Exists(PathOf(stage));
+    public bool Has(HeaderStage stage) => _path is not null && File.Exists(PathOf(stage));
 
     /// <summary>The file of a stage.</summary>
     public string PathOf(HeaderStage stage) => _path + (stage == HeaderStage.Active ? DiskLocation.HeaderExtension : ".vmcrypt-prepared");
 
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>: the image is a block device.</exception>
     public async ValueTask CreateAsync(HeaderStage stage, long length, Func<IBlockDevice, ValueTask> fill, CancellationToken cancellationToken)
     {
+        if (_path is null)
+        {
+            throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
+                $"The header of the block device {location} would have to lie in a file meanwhile, and nothing would tie that to the device; only with a detached header is it encrypted or decrypted in its place.");
+        }
+
         await using PendingFile file = await PendingFile.CreateAsync(
             PathOf(stage), FileCreateOptions.Sparse with { Length = length }, replace: false, cancellationToken);
         await fill(file.Device);
@@ -59,5 +50,5 @@ internal sealed class HeaderFiles : IHeaderShelf
         FlushFolder();
     }
 
-    private void FlushFolder() => FilePlatform.Current.FlushFolder(Path.GetDirectoryName(_path)!);
+    private void FlushFolder() => FilePlatform.Current.FlushFolder(Path.GetDirectoryName(_path!)!);
 }

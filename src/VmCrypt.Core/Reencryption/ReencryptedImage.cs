@@ -19,7 +19,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     private IBlockDevice? _detached;
 
     private ReencryptedImage(ReencryptionOptions options, IBlockDevice data)
-        : this(options, data, new HeaderFiles(options.Location, options.StateFolder))
+        : this(options, data, new HeaderFiles(options.Location))
     {
     }
 

@@ -1,4 +1,3 @@
-using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
@@ -35,7 +34,4 @@ public sealed record ReencryptionOptions
 
     /// <summary>Bytes that are rewritten in one step at most.</summary>
     internal int ZoneLength { get; init; } = PayloadReencryption.DefaultZoneLength;
-
-    /// <summary>Where the header of a block device is kept while it is converted.</summary>
-    public ConfigurationFolder StateFolder { get; init; } = ConfigurationFolder.Default;
 }

@@ -207,7 +207,6 @@ public sealed class ReencryptionFaultTests : IDisposable
     {
         Location = DiskLocation.Parse(path),
         Encryption = Sample.Luks2Options with { KeyslotsSize = null },
-        StateFolder = new Core.Configuration.ConfigurationFolder(_scratch["state"]),
     };
 
     /// <summary>Cancels as soon as the header is LUKS2.</summary>

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
@@ -27,21 +26,33 @@ public sealed class HostReencryptTests : IDisposable
     public void Dispose() => _scratch.Dispose();
 
     [Fact]
-    public async Task A_block_device_gives_up_its_end_and_is_opened_by_cryptsetup()
+    public async Task A_block_device_is_converted_under_a_detached_header_and_opened_by_cryptsetup()
     {
         Tools.Require("cryptsetup");
         using var loop = LoopDevice.Over(_scratch.File("disk.raw", _plain));
         using SecretBuffer secret = LuksDisk.Secret("correct horse");
-        ReencryptionOptions options = Options(loop.Path) with { ReduceSize = true };
+        ReencryptionOptions options = Options(loop.Path) with { HeaderPath = _scratch["disk.luks"] };
 
         await DiskReencryption.ProtectAsync(options, secret, null, Token);
-        Tools.Run("cryptsetup", "open", "--test-passphrase", "--key-file", _passphrase, loop.Path);
+        Tools.Run("cryptsetup", "open", "--test-passphrase", "--key-file", _passphrase, "--header", options.HeaderPath, loop.Path);
         await DiskReencryption.UpdateKeyAsync(options, secret, [secret], null, Token);
         await DiskReencryption.UnprotectAsync(options, secret, null, Token);
 
         byte[] found = await File.ReadAllBytesAsync(loop.Path, Token);
-        Assert.Equal(_plain.AsSpan(0, Size - (32 * MiB)), found.AsSpan(0, Size - (32 * MiB)));
-        Assert.Empty(Directory.GetFiles(_scratch["state"], "*", SearchOption.AllDirectories));
+        Assert.Equal(_plain, found);
+    }
+
+    [Fact]
+    public async Task A_block_device_whose_header_would_lie_in_a_file_is_refused_as_it_is()
+    {
+        using var loop = LoopDevice.Over(_scratch.File("disk.raw", _plain));
+        using SecretBuffer secret = LuksDisk.Secret("correct horse");
+
+        var refusal = await Assert.ThrowsAsync<UnsupportedFeatureException>(
+            () => DiskReencryption.ProtectAsync(Options(loop.Path) with { ReduceSize = true }, secret, null, Token));
+
+        Assert.Equal(ErrorIds.InPlaceUnsupported, refusal.ErrorId);
+        Assert.Equal(_plain, await File.ReadAllBytesAsync(loop.Path, Token));
     }
 
     [Fact]
@@ -118,6 +129,5 @@ public sealed class HostReencryptTests : IDisposable
     {
         Location = DiskLocation.Parse(path),
         Encryption = LuksDisk.Quick,
-        StateFolder = new ConfigurationFolder(_scratch["state"]),
     };
 }

@@ -6,7 +6,6 @@ using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
-using VmCrypt.Core.Tests.Support;
 using VmCrypt.Interop.Tests.Luks;
 
 namespace VmCrypt.Interop.Tests.Reencryption;

@@ -130,7 +130,7 @@ internal sealed class ReencryptionLab : IDisposable
             await using var image = new ReencryptedImage(
                 options,
                 new CrashDevice(await OpenFileAsync(Image), plan),
-                new HeaderFiles(options.Location, options.StateFolder),
+                new HeaderFiles(options.Location),
                 detached && File.Exists(Header) ? new CrashDevice(await OpenFileAsync(Header), plan) : null);
             try
             {
