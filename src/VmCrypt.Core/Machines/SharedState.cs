@@ -10,40 +10,44 @@ namespace VmCrypt.Core.Machines;
 public static class SharedState
 {
     /// <summary>Uses a database from now on; null goes back to the host's own files, in which the USB lists stay as they were last seen.</summary>
+    /// <remarks>What is to be copied is in the database before the host counts on it: stopped between, the host goes on as before.</remarks>
     /// <param name="upload">The USB lists and wipe policies that the database has not are copied there first; else those of the database count alone.</param>
     public static async Task UseAsync(ConfigurationFolder folder, string? connection, bool upload, CancellationToken cancellationToken)
     {
-        var lists = new UsbWhitelistStore(folder);
-        IReadOnlyList<WipePolicy> policies = [];
-        List<UsbWhitelist> own = [];
-
-        // Only what goes along is read: who leaves a database that has gone for good is not to wait for it.
-        upload &= connection is not null;
-        if (upload)
+        if (connection is not null && upload)
         {
-            policies = await new WipePolicies(folder).ListAsync(cancellationToken);
-            foreach (string? vm in lists.Names())
-            {
-                own.Add((await lists.FindAsync(vm, cancellationToken))!);
-            }
+            await UploadAsync(folder, connection, cancellationToken);
         }
 
         await HostDatabase.SetAsync(folder, connection, cancellationToken);
-        if (upload)
+        await new UsbWhitelistStore(folder).SynchroniseAsync(cancellationToken);
+    }
+
+    // By way of a folder of its own that names the database already, and is thrown away.
+    private static async Task UploadAsync(ConfigurationFolder folder, string connection, CancellationToken cancellationToken)
+    {
+        var way = new ConfigurationFolder(Directory.CreateTempSubdirectory("vmcrypt-").FullName);
+        try
         {
-            foreach (UsbWhitelist list in own)
+            await HostDatabase.SetAsync(way, connection, cancellationToken);
+            var own = new UsbWhitelistStore(folder);
+            var lists = new UsbWhitelistStore(way);
+            foreach (string? vm in own.Names())
             {
-                await lists.ChangeAsync(list.Vm, rules => rules.Count > 0 ? rules : list.Rules, cancellationToken);
+                UsbWhitelist list = (await own.FindAsync(vm, cancellationToken))!;
+                await lists.ChangeAsync(vm, rules => rules.Count > 0 ? rules : list.Rules, cancellationToken);
             }
 
-            var shared = new WipePolicies(folder);
-            HashSet<string> there = [.. (await shared.ListAsync(cancellationToken)).Select(policy => policy.Vm.ToUpperInvariant())];
-            foreach (WipePolicy policy in policies.Where(policy => !there.Contains(policy.Vm.ToUpperInvariant())))
+            var policies = new WipePolicies(way);
+            HashSet<string> there = [.. (await policies.ListAsync(cancellationToken)).Select(policy => policy.Vm.ToUpperInvariant())];
+            foreach (WipePolicy policy in (await new WipePolicies(folder).ListAsync(cancellationToken)).Where(policy => !there.Contains(policy.Vm.ToUpperInvariant())))
             {
-                await shared.SetAsync(policy, cancellationToken);
+                await policies.SetAsync(policy, cancellationToken);
             }
         }
-
-        await lists.SynchroniseAsync(cancellationToken);
+        finally
+        {
+            Directory.Delete(way.Path, recursive: true);
+        }
     }
 }
