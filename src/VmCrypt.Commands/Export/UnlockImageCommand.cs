@@ -134,7 +134,21 @@ public sealed class UnlockImageCommand : ServingCmdlet
         try
         {
             options = ServerOptions(disk.Location);
-            ImageExport export = Run(token => ImageExport.StartAsync(disk, options, ExportName, IsReadOnly, token));
+            return Publish(Run(token => ImageExport.StartAsync(disk, options, ExportName, IsReadOnly, token)));
+        }
+        catch
+        {
+            options?.Credentials?.Dispose();
+            disk.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Lets others find the export; one that nobody would find is stopped.</summary>
+    private ImageExport Publish(ImageExport export)
+    {
+        try
+        {
             if (Shell.OutlivesCommand)
             {
                 ExportTable.Add(export);
@@ -148,8 +162,7 @@ public sealed class UnlockImageCommand : ServingCmdlet
         }
         catch
         {
-            options?.Credentials?.Dispose();
-            disk.Dispose();
+            export.StopAsync().GetAwaiter().GetResult();
             throw;
         }
     }
