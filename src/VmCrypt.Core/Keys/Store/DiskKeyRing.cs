@@ -87,7 +87,8 @@ public sealed partial class DiskKeyRing : IDisposable
     internal async Task<DiskKeyEntry> StoreAsync(DiskIdentity disk, SecretBuffer secret, int? slot, CancellationToken cancellationToken)
     {
         IReadOnlyList<DiskKeyEntry> there = await _repository.FindAsync(LookupTerm.OfPath(disk.Path), _key, cancellationToken);
-        return (there.FirstOrDefault(entry => entry.Disk.LuksUuid == disk.LuksUuid) ?? there.FirstOrDefault()) is { } old
+        DiskKeyEntry? old = there.FirstOrDefault(entry => entry.Disk.LuksUuid == disk.LuksUuid) ?? (there is [var other, ..] ? other : null);
+        return old is not null
             ? await ReplaceAsync(old, disk, secret, slot, cancellationToken)
             : await RegisterAsync(disk, secret, slot, cancellationToken);
     }

@@ -27,7 +27,7 @@ public sealed class PskTlsTests
         Task reading = Task.Run(() => server.Read(new byte[100]), TestContext.Current.CancellationToken);
         SpinWait.SpinUntil(() => gate.Most > 1, TimeSpan.FromSeconds(1));
         gate.Open();
-        await Task.WhenAll(writing, reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(writing, reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
         Assert.Equal(1, gate.Most);
     }
