@@ -290,14 +290,18 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     private async Task RewriteAsync(
         Luks2ReencryptHeader header, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
-        long length = header.Plan.PayloadLength(Data.Length);
-        if (header.IsAtEnd(length))
+        Luks2ReencryptKeys unlocked;
+        try
         {
-            await header.EndAsync(length, passphrases, cancellationToken);
+            unlocked = await header.UnlockAsync(passphrases, cancellationToken);
+        }
+        catch (WrongKeyException) when (header.IsAtEnd(header.Plan.PayloadLength(Data.Length)))
+        {
+            await header.EndAsync(header.Plan.PayloadLength(Data.Length), passphrases, cancellationToken);
             return;
         }
 
-        using Luks2ReencryptKeys keys = await header.UnlockAsync(passphrases, cancellationToken);
+        using Luks2ReencryptKeys keys = unlocked;
         var payload = PayloadReencryption.Payload.Of(Data, header.Plan, keys, _options.LeaveHoles);
         using var run = new PayloadReencryption(Data, header, payload, _options.ZoneLength);
         await run.RunAsync(progress, cancellationToken);
