@@ -104,7 +104,7 @@ Describe 'Secrets and disks of libvirt' -Skip:(-not $libvirt) {
         }
 
         It 'adds an encrypted disk to a running domain and takes it away' {
-            $name = New-TestDomain @() 'echo READY; while ! [ -b /dev/vda ]; do sleep 0.1; done; echo SUM $(sha256sum < /dev/vda); while [ -b /dev/vda ]; do sleep 0.1; done; echo GONE; while true; do sleep 9; done'
+            $name = New-TestDomain @() 'echo READY; until head -c 1 /dev/vda > /dev/null 2>&1; do sleep 0.1; done; echo SUM $(sha256sum < /dev/vda); while [ -b /dev/vda ]; do sleep 0.1; done; echo GONE; while true; do sleep 9; done'
             $path = Join-Path $TestDrive data.qcow2
             Set-Content $TestDrive/data.raw ('data' * 1MB) -NoNewline
             $null = Convert-Image $TestDrive/data.raw $path -NewPassphrase $first @cheap
@@ -127,7 +127,7 @@ Describe 'Secrets and disks of libvirt' -Skip:(-not $libvirt) {
         }
 
         It 'adds what QEMU cannot open through an export' {
-            $name = New-TestDomain @() 'echo READY; while ! [ -b /dev/vda ]; do sleep 0.1; done; echo HEAD $(head -c 4 /dev/vda); while true; do sleep 9; done'
+            $name = New-TestDomain @() 'echo READY; until head -c 1 /dev/vda > /dev/null 2>&1; do sleep 0.1; done; echo HEAD $(head -c 4 /dev/vda); while true; do sleep 9; done'
             $path = Join-Path $TestDrive two.luks
             $null = qemu-img create -q -f raw $path 24M
             sh -c "printf first | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 '$path' -"
