@@ -15,10 +15,11 @@ internal static class Pester
 
     private const int PesterMissing = 2;
 
+    /// <summary>Its output is printed when it is done: other suites may run beside it.</summary>
+    /// <param name="results">The folder of reports.</param>
     /// <param name="suite">The folder of tests.</param>
     public static Outcome Run(string results, string suite)
     {
-        Console.WriteLine($"== Pester, {suite}");
         if (FindPowerShell() is not { } powerShell)
         {
             return new Outcome(0, 0, 1, ["SKIPPED no PowerShell 7.6 with Pester; the Pester suite did not run"]);
@@ -26,8 +27,9 @@ internal static class Pester
 
         string report = Path.Combine(results, $"{suite}.json");
         File.Delete(report);
-        int exitCode = Tool.Run(s_limit, powerShell[0],
+        (int exitCode, string output) = Tool.Capture(s_limit, powerShell[0],
             [.. powerShell[1..], "-NoProfile", "-NonInteractive", "-File", Layout.In("tests", "pester", "Run.ps1"), "-Path", Layout.In("tests", suite), "-Report", report]);
+        Console.WriteLine($"== Pester, {suite}{Environment.NewLine}{output}");
         if (!File.Exists(report))
         {
             return Outcome.Broken($"Pester ended with {exitCode} and no report");

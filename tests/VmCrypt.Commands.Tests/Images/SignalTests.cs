@@ -28,7 +28,6 @@ public sealed class SignalTests : IDisposable
         using Process process = Process.Start(start)!;
         Assert.True(SpinWait.SpinUntil(() => Directory.GetFiles(_vmcrypt.Folder, "*.partial").Length > 0 || process.HasExited, TimeSpan.FromSeconds(30)));
 
-        var clock = Stopwatch.StartNew();
         using (Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]))
         {
             await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -36,7 +35,6 @@ public sealed class SignalTests : IDisposable
 
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(exitCode, process.ExitCode);
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 5);
         Assert.Empty(await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
         Assert.Equal(["first", "slow.raw"], Directory.GetFiles(_vmcrypt.Folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }

@@ -95,7 +95,7 @@ public sealed class Argon2Tests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.Run(
             () => Argon2.Derive(Argon2Variant.Id, "x"u8, "somesalt"u8, new Argon2Cost(65536, 1_000_000, 2), new byte[32], cancellationToken: stop.Token),
             TestContext.Current.CancellationToken));
-        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(10));
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(60));
     }
 
     private static TheoryData<Argon2Path, Argon2Variant, Argon2Version, string> OverPaths(

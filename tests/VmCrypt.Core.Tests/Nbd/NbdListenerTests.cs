@@ -92,7 +92,7 @@ public sealed class NbdListenerTests
     public async Task Drops_a_client_whose_handshake_takes_too_long(string sent)
     {
         await using TestServer server = await TestServer.StartAsync(
-            new MemoryDevice(4096), options => options with { HandshakeTimeout = TimeSpan.FromSeconds(1) });
+            new MemoryDevice(4096), options => options with { HandshakeTimeout = TimeSpan.FromSeconds(3) });
         using RawClient slow = RawClient.Connect(server.Server);
         slow.Send(Convert.FromHexString(sent));
         using RawClient quick = RawClient.Open(server.Server);

@@ -44,7 +44,7 @@ public sealed class NbdServerStopTests
         client.Send(Wire.Request(NbdCommand.Read, 0, 1));
         await NbdServerTests.UntilAsync(() => disk.MostRunning == 1);
 
-        await server.Server.StopAsync(Token).WaitAsync(TimeSpan.FromSeconds(5), Token);
+        await server.Server.StopAsync(Token).WaitAsync(TimeSpan.FromSeconds(60), Token);
 
         Assert.Empty(server.Server.Clients);
     }
@@ -59,7 +59,7 @@ public sealed class NbdServerStopTests
         client.Send(Wire.Request(NbdCommand.Read, 0, 1));
         using var hurry = new CancellationTokenSource(TimeSpan.FromMilliseconds(100));
 
-        await server.Server.StopAsync(hurry.Token).WaitAsync(TimeSpan.FromSeconds(5), Token);
+        await server.Server.StopAsync(hurry.Token).WaitAsync(TimeSpan.FromSeconds(60), Token);
 
         Assert.Equal(["flush"], disk.Effects.Select(effect => effect.ToString()));
     }
@@ -83,7 +83,7 @@ public sealed class NbdServerStopTests
             await other.ReadAsync(0, read, Token);
         }
 
-        await server.Server.StopAsync(Token).WaitAsync(TimeSpan.FromSeconds(10), Token);
+        await server.Server.StopAsync(Token).WaitAsync(TimeSpan.FromSeconds(60), Token);
         Assert.Empty(server.Server.Clients);
     }
 

@@ -184,7 +184,7 @@ public sealed class NbdTlsTests : IDisposable
             Credentials = certificates
                 ? TlsServerCredentials.FromFolder(_authority.Server())
                 : TlsServerCredentials.FromPskFile(_scratch.File("keys.psk", "alice:00112233445566778899aabbccddeeff"u8)),
-            HandshakeTimeout = TimeSpan.FromMilliseconds(300),
+            HandshakeTimeout = TimeSpan.FromSeconds(2),
         });
         using var client = RawClient.Connect(server.Server);
         client.Send([.. Wire.U32(3), .. Wire.Option(NbdOption.StartTls)]);

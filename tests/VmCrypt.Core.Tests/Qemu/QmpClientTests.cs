@@ -7,7 +7,7 @@ namespace VmCrypt.Core.Tests.Qemu;
 public sealed class QmpClientTests : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan s_short = TimeSpan.FromSeconds(1);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("vmcrypt-qmp-").FullName;
     private readonly FakeQemu _qemu;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -15,21 +14,18 @@ namespace VmCrypt.Interop.Tests.Usb;
 /// <summary>A guest with two sticks that we script: one comes to it directly, the other through the proxy.</summary>
 public sealed partial class ScriptedStickTests
 {
-    private const int DiskSize = 24 * 1024 * 1024;
+    private const int DiskSize = 6 * 1024 * 1024;
 
     // sda is the stick that comes first, which the guest is told to wait for.
     private const string ReadAndWrite = """
         while [ ! -b /dev/sda ] || [ ! -b /dev/sdb ]; do usleep 20000; done
         for d in a b; do echo "DISK $d $(cat /sys/block/sd$d/device/../../../../serial) $(md5sum </dev/sd$d)"; done
-        for n in 1 2 3; do for d in a b; do
-          echo 3 >/proc/sys/vm/drop_caches; s=$(cut -d' ' -f1 /proc/uptime); dd if=/dev/sd$d of=/dev/null bs=1M 2>/dev/null; echo "READ $d $s $(cut -d' ' -f1 /proc/uptime)"
-        done; done
         for d in a b; do dd if=/dev/urandom of=/tmp/new bs=64k count=16 2>/dev/null; dd if=/tmp/new of=/dev/sd$d bs=64k conv=fsync 2>/dev/null; echo "WROTE $d $(md5sum </tmp/new)"; done
         echo DONE; while [ -b /dev/sda ] && [ -b /dev/sdb ]; do usleep 20000; done; echo GONE
         """;
 
     [Fact]
-    public async Task Data_passes_the_proxy_whole_and_about_as_fast_as_without()
+    public async Task Data_passes_the_proxy_whole()
     {
         await using UsbLab lab = await UsbLab.OpenAsync();
         await lab.AllowAsync("048d:1169 class=08 serial=PROXIED");
@@ -52,11 +48,6 @@ public sealed partial class ScriptedStickTests
         Assert.Contains($"DISK {names["DIRECT"]} DIRECT {Md5(RandomDisk(1))}", log, StringComparison.Ordinal);
         Assert.Contains($"DISK {names["PROXIED"]} PROXIED {Md5(RandomDisk(2))}", log, StringComparison.Ordinal);
         Assert.Contains($"WROTE {names["PROXIED"]} {Md5(proxied[..(1024 * 1024)])}", log, StringComparison.Ordinal);
-
-        double ratio = Speed(log, names["PROXIED"]) / Speed(log, names["DIRECT"]);
-        TestContext.Current.SendDiagnosticMessage($"{Speed(log, names["PROXIED"]):0.0} MB/s through the proxy, {Speed(log, names["DIRECT"]):0.0} MB/s without: {ratio:0.00}");
-        // The bench measures; here other tests run beside it.
-        Assert.True(ratio > 0.7, $"the proxy takes too much: {ratio:0.00}");
 
         await lab.AllowAsync();
         await vm.WaitForAsync("GONE");
@@ -101,14 +92,6 @@ public sealed partial class ScriptedStickTests
 
     private static string Md5(byte[] bytes) => Convert.ToHexStringLower(MD5.HashData(bytes));
 
-    private static double Speed(string log, string disk) => ReadTime().Matches(log).Where(match => match.Groups["disk"].Value == disk)
-        .Max(match => DiskSize / 1e6 / (Number(match, "end") - Number(match, "start")));
-
-    private static double Number(Match match, string group) => double.Parse(match.Groups[group].Value, CultureInfo.InvariantCulture);
-
     [GeneratedRegex(@"DISK (?<disk>\w) (?<serial>\w+) ", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Disk();
-
-    [GeneratedRegex(@"READ (?<disk>\w) (?<start>[\d.]+) (?<end>[\d.]+)", RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex ReadTime();
 }

@@ -83,12 +83,10 @@ public sealed class KilledWipeTests : IDisposable
         Assert.True(SpinWait.SpinUntil(() => process.HasExited || File.Exists(_scratch["audit.log"]) && File.ReadAllText(_scratch["audit.log"]).Contains("Wipe.Begin"), TimeSpan.FromSeconds(30)));
         await Task.Delay(300, TestContext.Current.CancellationToken);
 
-        var clock = Stopwatch.StartNew();
         Tools.Run("kill", $"-{signal}", $"{process.Id}");
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal(exitCode, process.ExitCode);
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 5);
         Assert.Contains("Resume-SecureWipe", await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.True(File.Exists(path + ".wipe-journal"));
         Assert.Equal("Erased", Finish("Resume-SecureWipe", path, "-Force").GetProperty("Status").GetString());

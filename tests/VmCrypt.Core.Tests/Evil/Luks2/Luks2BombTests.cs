@@ -38,7 +38,8 @@ public sealed class Luks2BombTests
         Assert.Equal(ErrorIds.Luks2JsonInvalid, error.ErrorId);
         // The copies themselves, read and hashed; nothing that grows with the text.
         Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, 40L << 20);
-        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 5);
+        // What grows with the square of the text would take hours.
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 60);
     }
 
     [Theory]

@@ -28,10 +28,10 @@ public sealed class GuestRangeLockTests
         Assert.False(third.IsCompleted);
 
         first.Dispose();
-        GuestRangeLock.Hold held = await second.WaitAsync(TimeSpan.FromSeconds(10), Token);
+        GuestRangeLock.Hold held = await second.WaitAsync(TimeSpan.FromSeconds(60), Token);
         Assert.False(third.IsCompleted);
         held.Dispose();
-        (await third.WaitAsync(TimeSpan.FromSeconds(10), Token)).Dispose();
+        (await third.WaitAsync(TimeSpan.FromSeconds(60), Token)).Dispose();
     }
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class GuestRangeLockTests
         await giveUp.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
-        (await third.WaitAsync(TimeSpan.FromSeconds(10), Token)).Dispose();
+        (await third.WaitAsync(TimeSpan.FromSeconds(60), Token)).Dispose();
         first.Dispose();
     }
 }

@@ -18,7 +18,7 @@ public sealed class UsbGuardChannelTests : GuardScene
 
         Assert.Equal("charredir0", Qemu.Device("redir0")["chardev"]!.GetValue<string>());
         Assert.Equal("usb.0", Qemu.Device("redir0")["bus"]!.GetValue<string>());
-        Assert.Equal(2, Events.Count(one => one.Kind == UsbEventKind.Refiltered));
+        await Eventually(() => Events.Count(one => one.Kind == UsbEventKind.Refiltered) == 2);
     }
 
     [Fact]

@@ -176,7 +176,7 @@ public sealed class UsbPolicyTests : IAsyncLifetime
         {
             // For the looks that nothing but time calls for.
             _clock.Advance(TimeSpan.FromMilliseconds(5));
-            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(20), "what should have happened within 20 seconds did not");
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(60), "what should have happened within a minute did not");
             await Task.Delay(5, Token);
         }
     }
