@@ -45,9 +45,20 @@ public sealed class RunningKeySlots : IAsyncDisposable
     public static async ValueTask<RunningKeySlots> OfDomainAsync(string connectUri, string vm, CancellationToken cancellationToken)
     {
         var virsh = new Virsh(connectUri);
-        string number = (await virsh.RunAsync(cancellationToken, "domid", vm)).Trim();
+        _ = await virsh.RunAsync(cancellationToken, "domid", vm);
         var host = new LibvirtHost(connectUri, s_patience);
-        return new RunningKeySlots(host.Open(vm), host, virsh.IsLocal ? LibvirtMasterKey.Find(number) : null);
+        IQemuMonitor? monitor = null;
+        try
+        {
+            monitor = host.Open(vm);
+            return new RunningKeySlots(monitor, host, virsh.IsLocal ? await LibvirtMasterKey.FindAsync(monitor, cancellationToken) : null);
+        }
+        catch
+        {
+            await (monitor?.DisposeAsync() ?? ValueTask.CompletedTask);
+            await host.DisposeAsync();
+            throw;
+        }
     }
 
     internal static RunningKeySlots Over(IQemuMonitor monitor, Action<RunningStep>? after = null) =>

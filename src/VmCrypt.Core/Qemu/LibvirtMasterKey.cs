@@ -1,4 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Qemu;
 
@@ -8,7 +11,6 @@ internal sealed class LibvirtMasterKey : IDisposable
     /// <summary>What libvirt calls the object in every QEMU that it starts.</summary>
     public const string ObjectId = "masterKey0";
 
-    private const string SystemFolder = "/var/lib/libvirt/qemu";
     private const string FileName = "master-key.aes";
 
     private LibvirtMasterKey(SecretBuffer key)
@@ -19,14 +21,19 @@ internal sealed class LibvirtMasterKey : IDisposable
     /// <summary>32 bytes.</summary>
     public SecretBuffer Key { get; }
 
-    /// <summary>Reads the key of a domain of this host; null where this user may not, or libvirt keeps it elsewhere.</summary>
-    /// <param name="number">The domain's number as long as it runs.</param>
-    public static LibvirtMasterKey? Find(string number)
+    /// <summary>Reads the key of a domain of this host; null where this user may not, or QEMU has none.</summary>
+    /// <remarks>QEMU itself says which file it has read: libvirt counts its domains anew after each start, and may leave folders of earlier ones.</remarks>
+    public static async ValueTask<LibvirtMasterKey?> FindAsync(IQemuMonitor monitor, CancellationToken cancellationToken)
     {
         try
         {
-            string? folder = Directory.EnumerateDirectories(SystemFolder, $"domain-{number}-*").FirstOrDefault();
-            return folder is null ? null : Read(Path.Combine(folder, FileName));
+            var question = new JsonObject { ["path"] = $"/objects/{ObjectId}", ["property"] = "file" };
+            JsonElement file = await monitor.ExecuteAsync("qom-get", question, cancellationToken);
+            return file.ValueKind == JsonValueKind.String ? Read(new FileInfo(file.GetString()!)) : null;
+        }
+        catch (VmCryptException refusal) when (refusal.ErrorId == ErrorIds.MonitorRefused)
+        {
+            return null;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -36,18 +43,24 @@ internal sealed class LibvirtMasterKey : IDisposable
 
     public void Dispose() => Key.Dispose();
 
-    private static LibvirtMasterKey? Read(string path)
+    // A guest that has taken over its QEMU shall not have us read another file, or wait for a pipe.
+    private static LibvirtMasterKey? Read(FileInfo key)
     {
-        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-        var key = new SecretBuffer(QemuSecrets.MasterSize);
+        if (key.Name != FileName || key.Length != QemuSecrets.MasterSize)
+        {
+            return null;
+        }
+
+        using FileStream file = key.OpenRead();
+        var bytes = new SecretBuffer(QemuSecrets.MasterSize);
         try
         {
-            file.ReadExactly(key.Span);
-            return new LibvirtMasterKey(key);
+            file.ReadExactly(bytes.Span);
+            return new LibvirtMasterKey(bytes);
         }
         catch
         {
-            key.Dispose();
+            bytes.Dispose();
             throw;
         }
     }
