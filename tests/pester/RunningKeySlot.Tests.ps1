@@ -35,15 +35,22 @@ Describe 'Key slots of a running domain' -Skip:(-not $libvirt) {
         { Get-VmDisk $name | Remove-KeySlot -Slot 0 -Force -ErrorAction Stop } | Should -Throw -ErrorId 'LastKeySlot,*'
     }
 
-    It 'replaces a passphrase, and reminds of the secret' {
-        $slot = Set-KeySlot $path -VmName $name -Passphrase $first -NewPassphrase $second -IterTime 10 -WarningVariable said -WarningAction SilentlyContinue
+    It 'replaces a passphrase, and that of the secret' {
+        $slot = Set-KeySlot $path -VmName $name -Passphrase $first -NewPassphrase $second -IterTime 10 -WarningVariable said
         $slot.Slot | Should -Be 1
-        $said | Should -Match 'Register-LibvirtSecret'
+        $said | Should -BeNullOrEmpty
         { Set-KeySlot $path -VmName $name -Passphrase $first -NewPassphrase (ConvertTo-Secret third) @quick -ErrorAction Stop } | Should -Throw -ErrorId 'WrongPassphrase,*'
-        $null = Register-LibvirtSecret $path -Passphrase $second -Force
         $null = Invoke-Virsh destroy $name
         $null = Invoke-Virsh start $name
         Test-KeySlot $path -Passphrase $second | Should -BeTrue
+    }
+
+    It 'keeps the secret if asked, and reminds of it' {
+        $null = Set-KeySlot $path -VmName $name -Passphrase $second -NewPassphrase $first -IterTime 10 -KeepLibvirtSecret -WarningVariable said -WarningAction SilentlyContinue
+        $said | Should -Match 'Register-LibvirtSecret'
+        $null = Set-KeySlot $path -VmName $name -Passphrase $first -NewPassphrase $second @quick
+        $null = Invoke-Virsh destroy $name
+        $null = Invoke-Virsh start $name
     }
 
     It 'replaces the secret that the key store has, too' {
@@ -57,7 +64,8 @@ Describe 'Key slots of a running domain' -Skip:(-not $libvirt) {
             Test-DiskKey | Select-Object -ExpandProperty State | Should -Be 'Good'
             (Get-EncryptedImage $path).InUse | Should -BeTrue
             $null = Update-DiskKey -Vm $name -NewPassphrase $second @quick
-            $null = Register-LibvirtSecret $path -StoredKey -Force
+            $null = Invoke-Virsh destroy $name
+            $null = Invoke-Virsh start $name
         } finally { $env:VMCRYPT_CONFIG = $configBefore }
     }
 

@@ -36,6 +36,10 @@ public sealed class UpdateDiskKeyCommand : DiskKeyCmdlet, IDynamicParameters
     [ValidateNotNullOrEmpty]
     public string? QmpSocket { get; set; }
 
+    /// <summary>The secret that libvirt opens the disk of a running VM with stays as it is.</summary>
+    [Parameter]
+    public SwitchParameter KeepLibvirtSecret { get; set; }
+
     public object GetDynamicParameters() => _kdf;
 
     private protected override void ProcessKey(DiskKey key)
@@ -62,9 +66,10 @@ public sealed class UpdateDiskKeyCommand : DiskKeyCmdlet, IDynamicParameters
     {
         var location = DiskLocation.Parse(key.Path);
         var options = new DiskOpenOptions { HeaderPath = key.DetachedHeader };
+        var disk = new RunningDisk(location, options) { KeepsSecret = KeepLibvirtSecret };
         (KeySlotChange change, _) = await new RunningVm(key.Vm, ConnectUri, QmpSocket).ChangeAsync(
             () => KeyRotation.ChangeAsync(location, options, current, added, cancellationToken),
-            slots => slots.ChangeAsync(new RunningDisk(location, options, null), current, added, cancellationToken),
+            slots => slots.ChangeAsync(disk, current, added, cancellationToken),
             cancellationToken);
         return change;
     }

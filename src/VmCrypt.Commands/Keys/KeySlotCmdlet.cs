@@ -35,6 +35,9 @@ public abstract class KeySlotCmdlet : RekeyCmdlet, IDynamicParameters
     /// <summary>What the slot is to cost.</summary>
     private protected KdfParameters Kdf { get; } = new();
 
+    /// <summary>libvirt's secret of the disk does not follow.</summary>
+    private protected virtual bool KeepsSecret => false;
+
     public object GetDynamicParameters() => Kdf;
 
     private protected NewKeySlot NewSlot(int? slot) => new(RequireNewSecret(), Kdf.Cost, slot, Priority);
@@ -44,7 +47,7 @@ public abstract class KeySlotCmdlet : RekeyCmdlet, IDynamicParameters
         DiskLocation location, Func<CancellationToken, ValueTask<KeySlotChange>> offline, Func<RunningKeySlots, RunningDisk, CancellationToken, ValueTask<KeySlotChange>> online)
     {
         var vm = new RunningVm(VmName, ConnectUri, QmpSocket);
-        var disk = new RunningDisk(location, OpenOptions, NodeName);
+        var disk = new RunningDisk(location, OpenOptions, NodeName) { KeepsSecret = KeepsSecret };
         return Run(token => vm.ChangeAsync(() => offline(token), slots => online(slots, disk, token), token));
     }
 

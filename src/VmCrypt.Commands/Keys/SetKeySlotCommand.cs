@@ -19,6 +19,12 @@ public sealed class SetKeySlotCommand : KeySlotCmdlet
     [Parameter]
     public SwitchParameter KeepPassphrase { get; set; }
 
+    /// <summary>The secret that libvirt opens the disk of a running VM with stays as it is.</summary>
+    [Parameter]
+    public SwitchParameter KeepLibvirtSecret { get; set; }
+
+    private protected override bool KeepsSecret => KeepLibvirtSecret;
+
     private bool NamesNewSecret => (NewPassphrase ?? (object?)NewKeyFile) is not null;
 
     // A priority alone needs no secret, so none is asked for.
@@ -51,7 +57,7 @@ public sealed class SetKeySlotCommand : KeySlotCmdlet
             location,
             token => KeyRotation.ChangeAsync(location, options, current, replacement, token),
             (slots, disk, token) => slots.ChangeAsync(disk, current, replacement, token));
-        if (ran && VmName is not null)
+        if (ran && VmName is not null && KeepLibvirtSecret)
         {
             Shell.WriteWarning($"A secret that libvirt has for {location} keeps the old passphrase, and {VmName} will not start with it: give it the new one with Register-LibvirtSecret -Force.");
         }

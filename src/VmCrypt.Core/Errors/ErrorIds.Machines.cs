@@ -19,4 +19,7 @@ public static partial class ErrorIds
 
     /// <summary>The encrypted copy does not show what the old disk holds.</summary>
     public const string CopyNotProven = nameof(CopyNotProven);
+
+    /// <summary>Other disks open by the same secret of libvirt, which can therefore not follow the passphrase of one.</summary>
+    public const string LibvirtSecretShared = nameof(LibvirtSecretShared);
 }

@@ -67,6 +67,21 @@ public sealed record DiskImage
 
     /// <summary>The definition says that nothing stands behind; where it says nothing, libvirt asks the image itself.</summary>
     public bool IsLast { get; init; }
+
+    /// <summary>The secrets of libvirt that open this image; those behind it have their own.</summary>
+    internal SecretReference[] Secrets => Source?.Encryption?.Secrets ?? [];
+
+    /// <summary>This image and those behind it.</summary>
+    internal IEnumerable<DiskImage> Chain
+    {
+        get
+        {
+            for (DiskImage? image = this; image is not null; image = image.Backing)
+            {
+                yield return image;
+            }
+        }
+    }
 }
 
 /// <summary>A disk of a domain.</summary>

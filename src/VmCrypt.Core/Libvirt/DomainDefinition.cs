@@ -26,6 +26,9 @@ public sealed class DomainDefinition
 
     public DiskDefinition[] Disks { get; }
 
+    /// <summary>The images of all disks, those behind the active ones included.</summary>
+    internal IEnumerable<DiskImage> Images => Disks.SelectMany(disk => disk.Image.Chain);
+
     private IEnumerable<XElement> Elements => _xml.Element("devices")?.Elements("disk") ?? [];
 
     /// <summary>Reads what <c>virsh dumpxml</c> prints.</summary>

@@ -31,8 +31,7 @@ public sealed partial class LibvirtSecrets(string connectUri)
 
     /// <summary>The secret that a definition means; null where there is none.</summary>
     public async Task<LibvirtSecret?> FindAsync(SecretReference reference, SecretUsage usage, CancellationToken cancellationToken) =>
-        (await ListAsync(cancellationToken)).FirstOrDefault(secret =>
-            reference.Uuid is { } uuid ? secret.Uuid == uuid : secret.Usage == usage && secret.Name == reference.Usage);
+        (await ListAsync(cancellationToken)).FirstOrDefault(secret => secret.IsMeantBy(reference, usage));
 
     /// <summary>Defines a secret and sets its value; one that is there for the same usage keeps its UUID and is defined anew.</summary>
     /// <param name="value">Travels through a pipe to virsh; borrowed.</param>
@@ -74,9 +73,25 @@ public sealed partial class LibvirtSecrets(string connectUri)
     public Task UnregisterAsync(Guid uuid, CancellationToken cancellationToken) =>
         _virsh.RunAsync(cancellationToken, "secret-undefine", "--secret", uuid.ToString("D"));
 
-    // In base64 virsh takes any bytes, in every version that reads a file at all.
-    private async Task SetValueAsync(Guid uuid, SecretBuffer value, CancellationToken cancellationToken)
+    /// <summary>The value of a secret, which the caller disposes; null where it has none, or libvirt keeps it to itself.</summary>
+    internal async Task<SecretBuffer?> ValueAsync(Guid uuid, CancellationToken cancellationToken)
     {
+        try
+        {
+            return await _virsh.ReadSecretAsync(cancellationToken, "secret-get-value", "--secret", uuid.ToString("D"));
+        }
+        catch (RefusedException refusal) when (refusal.ErrorId == ErrorIds.LibvirtRefused)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Gives a secret that is there another value.</summary>
+    /// <param name="value">Travels through a pipe to virsh; borrowed.</param>
+    /// <exception cref="MissingException"><see cref="ErrorIds.LibvirtSecretMissing"/>.</exception>
+    internal async Task SetValueAsync(Guid uuid, SecretBuffer value, CancellationToken cancellationToken)
+    {
+        // In base64 virsh takes any bytes, in every version that reads a file at all.
         using var encoded = new SecretBuffer(Base64.GetMaxEncodedToUtf8Length(value.Length));
         Base64.EncodeToUtf8(value.Span, encoded.Span, out _, out _);
         await _virsh.PipeAsync(encoded.Memory, cancellationToken, "secret-set-value", "--secret", uuid.ToString("D"), "--file", Virsh.Input);

@@ -25,6 +25,14 @@ public sealed class LibvirtVms(string connectUri)
         return DomainDefinition.Parse(await _virsh.RunAsync(cancellationToken, inactive ? [.. command, "--inactive"] : command));
     }
 
+    /// <summary>A domain as it runs, if it does, and as it will start.</summary>
+    /// <exception cref="MissingException"><see cref="ErrorIds.VmMissing"/>.</exception>
+    internal async Task<DomainDefinition[]> DefinitionsAsync(string vm, CancellationToken cancellationToken)
+    {
+        DomainDefinition now = await DomainAsync(vm, inactive: false, cancellationToken);
+        return now.IsRunning ? [now, await DomainAsync(vm, inactive: true, cancellationToken)] : [now];
+    }
+
     /// <summary>The disks of a domain, each with its image where this machine can look at it.</summary>
     /// <exception cref="MissingException"><see cref="ErrorIds.VmMissing"/>.</exception>
     public async Task<IReadOnlyList<VmDisk>> DisksAsync(string vm, CancellationToken cancellationToken)
@@ -77,13 +85,10 @@ public sealed class LibvirtVms(string connectUri)
 
     private async Task RequireSecretsAsync(DiskDefinition disk, CancellationToken cancellationToken)
     {
-        for (DiskImage? image = disk.Image; image is not null; image = image.Backing)
+        foreach (SecretReference secret in disk.Image.Chain.SelectMany(image => image.Secrets))
         {
-            foreach (SecretReference secret in image.Source?.Encryption?.Secrets ?? [])
-            {
-                _ = await _secrets.FindAsync(secret, SecretUsage.Volume, cancellationToken) ?? throw new MissingException(ErrorIds.LibvirtSecretMissing,
-                    $"libvirt ({connectUri}) has no secret {secret.Uuid?.ToString("D") ?? $"for {secret.Usage}"}; give it one with Register-LibvirtSecret.");
-            }
+            _ = await _secrets.FindAsync(secret, SecretUsage.Volume, cancellationToken) ?? throw new MissingException(ErrorIds.LibvirtSecretMissing,
+                $"libvirt ({connectUri}) has no secret {secret.Uuid?.ToString("D") ?? $"for {secret.Usage}"}; give it one with Register-LibvirtSecret.");
         }
     }
 

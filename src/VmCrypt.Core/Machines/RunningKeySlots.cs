@@ -1,3 +1,4 @@
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Luks;
@@ -9,9 +10,10 @@ namespace VmCrypt.Core.Machines;
 /// <summary>The key slots of LUKS disks that a running VM has open: QEMU changes them, and we prove each change from the medium.</summary>
 /// <remarks>
 /// <para>(1) The current passphrase is proven by reading the header. (2) QEMU fills a free slot and flushes. (3) The new passphrase is
-/// proven to open that slot, as the medium holds it. (4) Of a change, QEMU destroys the old slot and flushes. A failure in (2) or (3)
-/// destroys the new slot again, one in (4) too as long as the old slot is there. A crash leaves the old passphrase, both or the new one;
-/// the same call goes on. The last slot is never destroyed.</para>
+/// proven to open that slot, as the medium holds it. (4) Of a change, libvirt's secret of the disk gets the new passphrase where it held
+/// the current one, and (5) QEMU destroys the old slot and flushes. A failure in (2) to (4) destroys the new slot again, one in (5) too as
+/// long as the old slot is there; the secret goes back before. A crash leaves the old passphrase, both or the new one, and a secret that
+/// opens the disk; the same call goes on. The last slot is never destroyed.</para>
 /// <para>The guest goes on meanwhile. Its disk waits while QEMU measures and derives a key, which takes a few times the iteration time.</para>
 /// </remarks>
 public sealed class RunningKeySlots : IAsyncDisposable
@@ -23,11 +25,13 @@ public sealed class RunningKeySlots : IAsyncDisposable
     private readonly IQemuMonitor _monitor;
     private readonly LibvirtMasterKey? _master;
     private readonly LibvirtHost? _host;
+    private readonly string? _vm;
 
-    private RunningKeySlots(IQemuMonitor monitor, LibvirtHost? host, LibvirtMasterKey? master)
+    private RunningKeySlots(IQemuMonitor monitor, LibvirtHost? host, string? vm, LibvirtMasterKey? master)
     {
         _monitor = monitor;
         _host = host;
+        _vm = vm;
         _master = master;
     }
 
@@ -42,7 +46,10 @@ public sealed class RunningKeySlots : IAsyncDisposable
     /// <summary>By libvirt, which marks the domain as tainted (custom-monitor) from then on.</summary>
     /// <param name="vm">The domain's name or UUID.</param>
     /// <exception cref="MissingException"><see cref="ErrorIds.VmMissing"/>.</exception>
-    public static async ValueTask<RunningKeySlots> OfDomainAsync(string connectUri, string vm, CancellationToken cancellationToken)
+    public static ValueTask<RunningKeySlots> OfDomainAsync(string connectUri, string vm, CancellationToken cancellationToken) =>
+        OfDomainAsync(connectUri, vm, _ => { }, cancellationToken);
+
+    internal static async ValueTask<RunningKeySlots> OfDomainAsync(string connectUri, string vm, Action<RunningStep> after, CancellationToken cancellationToken)
     {
         var virsh = new Virsh(connectUri);
         _ = await virsh.RunAsync(cancellationToken, "domid", vm);
@@ -51,7 +58,8 @@ public sealed class RunningKeySlots : IAsyncDisposable
         try
         {
             monitor = host.Open(vm);
-            return new RunningKeySlots(monitor, host, virsh.IsLocal ? await LibvirtMasterKey.FindAsync(monitor, cancellationToken) : null);
+            LibvirtMasterKey? master = virsh.IsLocal ? await LibvirtMasterKey.FindAsync(monitor, cancellationToken) : null;
+            return new RunningKeySlots(monitor, host, vm, master) { After = after };
         }
         catch
         {
@@ -62,7 +70,7 @@ public sealed class RunningKeySlots : IAsyncDisposable
     }
 
     internal static RunningKeySlots Over(IQemuMonitor monitor, Action<RunningStep>? after = null) =>
-        new(monitor, host: null, master: null) { After = after ?? (_ => { }) };
+        new(monitor, host: null, vm: null, master: null) { After = after ?? (_ => { }) };
 
     /// <summary>Gives the disk one more passphrase.</summary>
     /// <param name="current">A passphrase of the disk.</param>
@@ -81,14 +89,17 @@ public sealed class RunningKeySlots : IAsyncDisposable
     }
 
     /// <summary>Replaces the passphrase that <paramref name="current"/> holds. The slot's number changes.</summary>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.LibvirtSecretShared"/>: nothing was changed.</exception>
     /// <inheritdoc cref="AddAsync"/>
     public async ValueTask<KeySlotChange> ChangeAsync(RunningDisk disk, DiskKeys current, NewKeySlot replacement, CancellationToken cancellationToken)
     {
         LuksNode node = await FindAsync(disk, replacement, cancellationToken);
         RunningHeader header = await RunningHeader.ReadAsync(disk, cancellationToken);
+        DiskSecrets? secrets = await SecretsAsync(disk, header.Passphrase(current), cancellationToken);
         int? begun = await header.FindAsync(replacement.Passphrase, except: null, cancellationToken);
         if (begun is { } there && !await header.OpensAsync(current, cancellationToken))
         {
+            await SetAsync(secrets, replacement.Passphrase);
             return new KeySlotChange(there) { WasBegun = true };
         }
 
@@ -105,7 +116,7 @@ public sealed class RunningKeySlots : IAsyncDisposable
             await FillAsync(node, header, made, current, replacement, cancellationToken);
         }
 
-        await RetireAsync(node, header, old, made, wasBegun: begun is not null);
+        await RetireAsync(node, header, (old, header.Passphrase(current)), (made, replacement.Passphrase), wasBegun: begun is not null, secrets);
         return new KeySlotChange(made) { WasBegun = begun is not null };
     }
 
@@ -178,23 +189,46 @@ public sealed class RunningKeySlots : IAsyncDisposable
         }
     }
 
-    private async ValueTask RetireAsync(LuksNode node, RunningHeader header, int old, int made, bool wasBegun)
+    private async ValueTask RetireAsync(
+        LuksNode node, RunningHeader header, (int Slot, SecretBuffer Passphrase) old, (int Slot, SecretBuffer Passphrase) made, bool wasBegun, DiskSecrets? secrets)
     {
         try
         {
-            await node.EraseAsync(old);
+            await SetAsync(secrets, made.Passphrase);
+            After(RunningStep.SecretSet);
+            await node.EraseAsync(old.Slot);
             After(RunningStep.Erased);
             await node.FlushAsync(CancellationToken.None);
         }
         catch (VmCryptException) when (!wasBegun)
         {
             // What somebody else, or an earlier call, has made is not ours to take back.
-            if (await header.IsActiveAsync(old))
+            if (await header.IsActiveAsync(old.Slot) && await TrySetAsync(secrets, old.Passphrase))
             {
-                await EraseIfFilledAsync(node, header, made);
+                await EraseIfFilledAsync(node, header, made.Slot);
             }
 
             throw;
+        }
+    }
+
+    private async ValueTask<DiskSecrets?> SecretsAsync(RunningDisk disk, SecretBuffer current, CancellationToken cancellationToken) => _vm is null || disk.KeepsSecret
+        ? null
+        : await DiskSecrets.FindAsync(_host!.Connection, _vm, disk.Location.Text, current, cancellationToken);
+
+    private static ValueTask SetAsync(DiskSecrets? secrets, SecretBuffer passphrase) => secrets?.SetAsync(passphrase) ?? ValueTask.CompletedTask;
+
+    private static async ValueTask<bool> TrySetAsync(DiskSecrets? secrets, SecretBuffer passphrase)
+    {
+        try
+        {
+            await SetAsync(secrets, passphrase);
+            return true;
+        }
+        catch (VmCryptException)
+        {
+            // The first failure says what is wrong; with both slots the disk opens, whatever the secret is.
+            return false;
         }
     }
 

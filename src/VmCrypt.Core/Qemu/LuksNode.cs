@@ -136,7 +136,8 @@ internal sealed class LuksNode
         }
     }
 
-    private static bool IsSameFile(string one, string other) => one == other || (File.Exists(one) && File.Exists(other) && Resolve(one) == Resolve(other));
+    /// <summary>Whether two paths lead to the same file of this host.</summary>
+    internal static bool IsSameFile(string one, string other) => one == other || (File.Exists(one) && File.Exists(other) && Resolve(one) == Resolve(other));
 
     private static string Resolve(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
 }

@@ -1,5 +1,8 @@
+using System.Buffers;
+using System.Buffers.Text;
 using System.Diagnostics;
 using System.Text;
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Qemu;
@@ -9,6 +12,9 @@ namespace VmCrypt.Core.Qemu;
 internal sealed class Virsh(string connection)
 {
     private const int MaxAnswer = QmpSession.MaxMessageBytes;
+
+    // Of a secret of 64 KiB, which is libvirt's own limit, with room to see that it is no longer.
+    private const int MaxSecretText = 96 * 1024;
 
     /// <summary>Names standard input where virsh wants a file.</summary>
     public const string Input = "/dev/stdin";
@@ -23,12 +29,27 @@ internal sealed class Virsh(string connection)
     /// <exception cref="MissingException"><see cref="ErrorIds.MonitorUnreachable"/>: no virsh. <see cref="ErrorIds.VmMissing"/>, <see cref="ErrorIds.LibvirtSecretMissing"/>.</exception>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.LibvirtUnreachable"/>.</exception>
     /// <exception cref="RefusedException"><see cref="ErrorIds.LibvirtRefused"/>, with libvirt's own words.</exception>
-    public async Task<string> PipeAsync(ReadOnlyMemory<byte> input, CancellationToken cancellationToken, params string[] command)
+    public Task<string> PipeAsync(ReadOnlyMemory<byte> input, CancellationToken cancellationToken, params string[] command) =>
+        ConverseAsync(input, virsh => ReadAsync(virsh.StandardOutput, cancellationToken), command, cancellationToken);
+
+    /// <inheritdoc cref="PipeAsync(ReadOnlyMemory{byte}, CancellationToken, string[])"/>
+    public Task<string> RunAsync(CancellationToken cancellationToken, params string[] command) => PipeAsync(ReadOnlyMemory<byte>.Empty, cancellationToken, command);
+
+    /// <inheritdoc cref="PipeAsync(ReadOnlyMemory{byte}, CancellationToken, string[])"/>
+    public Task<string> PipeAsync(string input, CancellationToken cancellationToken, params string[] command) =>
+        PipeAsync(Encoding.UTF8.GetBytes(input), cancellationToken, command);
+
+    /// <summary>Runs a command that prints a secret in base64, and returns its bytes, which the caller disposes.</summary>
+    /// <inheritdoc cref="PipeAsync(ReadOnlyMemory{byte}, CancellationToken, string[])"/>
+    public Task<SecretBuffer> ReadSecretAsync(CancellationToken cancellationToken, params string[] command) =>
+        ConverseAsync(ReadOnlyMemory<byte>.Empty, virsh => DecodeAsync(virsh.StandardOutput.BaseStream, cancellationToken), command, cancellationToken);
+
+    private async Task<T> ConverseAsync<T>(ReadOnlyMemory<byte> input, Func<Process, Task<T>> read, string[] command, CancellationToken cancellationToken)
     {
         using Process virsh = VirshShell.Launch(connection, command);
         try
         {
-            Task<string> output = ReadAsync(virsh.StandardOutput, cancellationToken);
+            Task<T> output = read(virsh);
             Task<string> complaints = ReadAsync(virsh.StandardError, cancellationToken);
             await FeedAsync(virsh, input, cancellationToken);
             await Task.WhenAll(output, complaints);
@@ -42,12 +63,16 @@ internal sealed class Virsh(string connection)
         }
     }
 
-    /// <inheritdoc cref="PipeAsync(ReadOnlyMemory{byte}, CancellationToken, string[])"/>
-    public Task<string> RunAsync(CancellationToken cancellationToken, params string[] command) => PipeAsync(ReadOnlyMemory<byte>.Empty, cancellationToken, command);
-
-    /// <inheritdoc cref="PipeAsync(ReadOnlyMemory{byte}, CancellationToken, string[])"/>
-    public Task<string> PipeAsync(string input, CancellationToken cancellationToken, params string[] command) =>
-        PipeAsync(Encoding.UTF8.GetBytes(input), cancellationToken, command);
+    // Past the reader that decodes text, whose buffer would keep a secret.
+    private static async Task<SecretBuffer> DecodeAsync(Stream output, CancellationToken cancellationToken)
+    {
+        using var text = new SecretBuffer(MaxSecretText);
+        int length = await output.ReadAtLeastAsync(text.Memory, text.Length, throwOnEndOfStream: false, cancellationToken);
+        Span<byte> encoded = text.Span[..length].TrimEnd((byte)'\n');
+        return Base64.DecodeFromUtf8InPlace(encoded, out int size) == OperationStatus.Done
+            ? SecretBuffer.CopyOf(encoded[..size])
+            : throw new InvalidInputException(ErrorIds.LibvirtXmlInvalid, "libvirt gives a secret whose value is no base64.");
+    }
 
     // Past the writer that encodes text, whose buffer would keep a secret.
     private static async Task FeedAsync(Process virsh, ReadOnlyMemory<byte> input, CancellationToken cancellationToken)
