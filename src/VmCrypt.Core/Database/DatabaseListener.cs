@@ -19,8 +19,9 @@ internal static class DatabaseListener
             {
                 await ListenAsync(database, changed, tried, cancellationToken);
             }
-            catch (Exception fault) when (fault is NpgsqlException or Errors.VmCryptException or IOException)
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
             {
+                // Whatever it was, whoever follows shall not believe for ever that nothing changes: after the next connect all is looked at.
                 tried(false);
                 await Task.Delay(s_pause, clock, cancellationToken);
             }

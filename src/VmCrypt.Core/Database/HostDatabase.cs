@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Authentication;
 using Npgsql;
 using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
@@ -44,7 +45,7 @@ public sealed class HostDatabase
 
     /// <summary>Gives the host a database, once it has answered and has its tables; null takes it away.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.DatabaseConnectionInvalid"/>.</exception>
-    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.DatabaseUnavailable"/>, <see cref="ErrorIds.DatabaseRefused"/>.</exception>
+    /// <exception cref="DeviceFaultException"><see cref="ErrorIds.DatabaseUnavailable"/>, <see cref="ErrorIds.DatabaseUntrusted"/>, <see cref="ErrorIds.DatabaseRefused"/>.</exception>
     public static async Task SetAsync(ConfigurationFolder folder, string? connection, CancellationToken cancellationToken)
     {
         if (connection is not null)
@@ -58,7 +59,8 @@ public sealed class HostDatabase
     /// <summary>Does work in one transaction, again and again while the server is away; makes the tables before the first.</summary>
     /// <param name="work">Has no effect but on the database.</param>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.DatabaseUnavailable"/>: nothing was changed; <see cref="ErrorIds.DatabaseUncertain"/>;
-    /// <see cref="ErrorIds.DatabaseRefused"/>.</exception>
+    /// <see cref="ErrorIds.DatabaseUntrusted"/>, <see cref="ErrorIds.DatabaseRefused"/>.</exception>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.DatabaseVersionUnsupported"/>.</exception>
     /// <param name="patience">How long a server that does not answer is waited for; null for <see cref="Patience"/>.</param>
     internal async Task<T> TransactAsync<T>(Func<DatabaseSession, Task<T>> work, CancellationToken cancellationToken, TimeSpan? patience = null)
     {
@@ -76,6 +78,10 @@ public sealed class HostDatabase
                     throw new DeviceFaultException(ErrorIds.DatabaseUnavailable, $"The database {Name} does not answer: {away.Message}", away);
                 }
             }
+            catch (NpgsqlException distrust) when (distrust.InnerException is AuthenticationException why)
+            {
+                throw new DeviceFaultException(ErrorIds.DatabaseUntrusted, $"The database {Name} does not prove who it is: {why.Message}", distrust);
+            }
             catch (PostgresException refusal)
             {
                 throw new DeviceFaultException(ErrorIds.DatabaseRefused, $"The database {Name} refuses: {refusal.MessageText}", refusal);
@@ -89,8 +95,10 @@ public sealed class HostDatabase
     internal async Task<NpgsqlConnection> ConnectAsync(CancellationToken cancellationToken) => await _source.OpenConnectionAsync(cancellationToken);
 
     // Of the server's own words, those by which it says that it goes or comes are no refusal; nor is a lost race between two writers.
+    // A certificate that is not trusted will not be, however long one waits.
     internal static bool IsAway(NpgsqlException fault) => fault is not PostgresException said
-        || said.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow
+        ? fault.InnerException is not AuthenticationException
+        : said.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow
             or PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected;
 
     private static JsonStore<DatabaseSettings> SettingsOf(ConfigurationFolder folder) =>

@@ -47,13 +47,22 @@ internal static class Schema
             primary key (host, sequence)
         );
         """,
+
+        // By rules of their own, databases fold i and I otherwise in Turkey; LookupTerm does so nowhere.
+        """
+        drop index vmcrypt.disk_key_luks;
+        drop index vmcrypt.disk_key_vm;
+        create index disk_key_luks on vmcrypt.disk_key (upper(luks_uuid collate "C"));
+        create index disk_key_vm on vmcrypt.disk_key (upper(vm collate "C"));
+        """,
     ];
 
     /// <summary>Makes what is missing; several hosts at a time take turns, and a step is made whole or not at all.</summary>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.DatabaseVersionUnsupported"/>.</exception>
     public static async Task MigrateAsync(DatabaseSession session)
     {
-        if (await VersionAsync(session) == s_steps.Length)
+        // Looked at first: to make what is there already may be refused to a host that may use the tables.
+        if (await KnownVersionAsync(session) == s_steps.Length)
         {
             return;
         }
@@ -62,14 +71,7 @@ internal static class Schema
         await session.RunAsync("select pg_advisory_xact_lock(7868391422)");
         await session.RunAsync("create schema if not exists vmcrypt");
         await session.RunAsync("create table if not exists vmcrypt.version (number integer not null)");
-        int version = await VersionAsync(session);
-        if (version > s_steps.Length)
-        {
-            throw new UnsupportedFeatureException(ErrorIds.DatabaseVersionUnsupported,
-                $"The database has the version {version}; this program knows {s_steps.Length}.");
-        }
-
-        foreach (string step in s_steps.Skip(version))
+        foreach (string step in s_steps.Skip(await KnownVersionAsync(session)))
         {
             await session.RunAsync(step);
         }
@@ -78,9 +80,12 @@ internal static class Schema
         await session.RunAsync("insert into vmcrypt.version values ($1)", s_steps.Length);
     }
 
-    private static async Task<int> VersionAsync(DatabaseSession session)
+    private static async Task<int> KnownVersionAsync(DatabaseSession session)
     {
         bool there = (await session.QueryAsync("select to_regclass('vmcrypt.version') is not null", row => row.GetBoolean(0)))[0];
-        return there ? (await session.QueryAsync("select number from vmcrypt.version", row => row.GetInt32(0))).FirstOrDefault() : 0;
+        int version = there ? (await session.QueryAsync("select number from vmcrypt.version", row => row.GetInt32(0))).FirstOrDefault() : 0;
+        return version <= s_steps.Length
+            ? version
+            : throw new UnsupportedFeatureException(ErrorIds.DatabaseVersionUnsupported, $"The database has the version {version}; this program knows {s_steps.Length}.");
     }
 }

@@ -11,6 +11,9 @@ public static partial class ErrorIds
     /// <summary>The host's database has gone while a change was being made durable: it was made or not.</summary>
     public const string DatabaseUncertain = nameof(DatabaseUncertain);
 
+    /// <summary>The server of the host's database has no certificate that the connection string trusts.</summary>
+    public const string DatabaseUntrusted = nameof(DatabaseUntrusted);
+
     /// <summary>The host's database refused what it was asked.</summary>
     public const string DatabaseRefused = nameof(DatabaseRefused);
 

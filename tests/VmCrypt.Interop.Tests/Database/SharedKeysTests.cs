@@ -155,7 +155,7 @@ public sealed class SharedKeysTests(PostgresHouse house) : IAsyncLifetime
     public async Task Hosts_that_come_at_the_same_time_make_the_tables_once_and_later_tables_are_left_alone()
     {
         await Task.WhenAll(Enumerable.Range(0, 6).Select(number => SharedHost.MakeAsync(_scratch, _server, $"host{number}")));
-        Assert.Equal("1", _server.Ask("select string_agg(number::text, ',') from vmcrypt.version").Trim());
+        Assert.Equal("2", _server.Ask("select string_agg(number::text, ',') from vmcrypt.version").Trim());
 
         _server.Ask("update vmcrypt.version set number = 99");
         var folder = new ConfigurationFolder(_scratch["late"]);
@@ -163,6 +163,36 @@ public sealed class SharedKeysTests(PostgresHouse house) : IAsyncLifetime
             () => HostDatabase.SetAsync(folder, _server.Connection + ";Command Timeout=31", Token));
         Assert.Equal(ErrorIds.DatabaseVersionUnsupported, fault.ErrorId);
         Assert.Null(await HostDatabase.OfAsync(folder, Token));
+    }
+
+    [Fact]
+    public async Task A_host_that_may_only_use_the_tables_uses_them_and_is_told_of_later_ones()
+    {
+        await SharedHost.MakeAsync(_scratch, _server, "host");
+        string role = $"user_{Guid.NewGuid():N}";
+        _server.Ask($"create role {role} login; grant usage on schema vmcrypt to {role}; grant select, insert, update, delete on all tables in schema vmcrypt to {role}");
+        string connection = $"{_server.Connection};Username={role}";
+        await HostDatabase.SetAsync(new ConfigurationFolder(_scratch["user"]), connection, Token);
+
+        _server.Ask("update vmcrypt.version set number = 99");
+        var fault = await Assert.ThrowsAsync<UnsupportedFeatureException>(
+            () => HostDatabase.SetAsync(new ConfigurationFolder(_scratch["late"]), connection + ";Command Timeout=31", Token));
+        Assert.Equal(ErrorIds.DatabaseVersionUnsupported, fault.ErrorId);
+    }
+
+    [Fact]
+    public async Task Names_of_VMs_are_the_same_in_upper_and_lower_case_whatever_the_database_thinks()
+    {
+        DiskKeyStore store = await MakeStoreAsync();
+        using DiskKeyRing ring = await store.UnlockAsync(null, Token);
+        using SecretBuffer secret = SharedHost.Secret("a secret");
+        DiskKeyEntry entry = await ring.RegisterAsync(SharedHost.Disk("web") with { VM = "äpfel-i" }, secret, slot: 0, Token);
+        await ring.RegisterAsync(SharedHost.Disk("db") with { VM = "Öl" }, secret, slot: 0, Token);
+
+        foreach (string name in new[] { "äpfel-i", "ÄPFEL-I", "Äpfel-I", "äPFEL-i" })
+        {
+            Assert.Equal(entry.Id, Assert.Single(await store.OfVMAsync(name, Token)).Id);
+        }
     }
 
     private async Task<DiskKeyStore> MakeStoreAsync()

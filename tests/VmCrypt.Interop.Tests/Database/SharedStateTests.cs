@@ -99,6 +99,23 @@ public sealed class SharedStateTests(PostgresHouse house) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_host_whose_lists_cannot_all_be_copied_goes_on_with_its_own()
+    {
+        await SharedHost.MakeAsync(_scratch, _server, "first");
+        _server.Ask("alter table vmcrypt.document add check (name not like '%second%')");
+        var folder = new ConfigurationFolder(_scratch["own"]);
+        var own = new UsbWhitelistStore(folder);
+        await own.ChangeAsync("first", _ => [s_stick], Token);
+        await own.ChangeAsync("second", _ => [s_stick], Token);
+
+        var fault = await Assert.ThrowsAsync<DeviceFaultException>(() => SharedState.UseAsync(folder, _server.Connection, upload: true, Token));
+
+        Assert.Equal(ErrorIds.DatabaseRefused, fault.ErrorId);
+        Assert.Null(await HostDatabase.OfAsync(folder, Token));
+        Assert.Equal(["first", "second"], own.Names());
+    }
+
+    [Fact]
     public async Task The_audit_log_is_copied_and_a_cut_log_does_not_agree_with_its_copy()
     {
         ConfigurationFolder folder = await SharedHost.MakeAsync(_scratch, _server, "host");
@@ -145,18 +162,28 @@ public sealed class SharedStateTests(PostgresHouse house) : IAsyncLifetime
         await HostDatabase.SetAsync(new ConfigurationFolder(_scratch["trusting"]), trusting, Token);
 
         Tools.Run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other", "-keyout", _scratch["other.key"], "-out", _scratch["other.crt"], "-days", "2");
-        TimeSpan before = HostDatabase.Patience;
-        HostDatabase.Patience = TimeSpan.Zero;
-        try
-        {
-            string wary = $"{server.Connection};SSL Mode=VerifyCA;Root Certificate={_scratch["other.crt"]}";
-            var fault = await Assert.ThrowsAsync<DeviceFaultException>(() => HostDatabase.SetAsync(new ConfigurationFolder(_scratch["wary"]), wary, Token));
-            Assert.Equal(ErrorIds.DatabaseUnavailable, fault.ErrorId);
-        }
-        finally
-        {
-            HostDatabase.Patience = before;
-        }
+        string wary = $"{server.Connection};SSL Mode=VerifyCA;Root Certificate={_scratch["other.crt"]}";
+        var fault = await Assert.ThrowsAsync<DeviceFaultException>(() => HostDatabase.SetAsync(new ConfigurationFolder(_scratch["wary"]), wary, Token));
+        Assert.Equal(ErrorIds.DatabaseUntrusted, fault.ErrorId);
+    }
+
+    [Fact]
+    public async Task Who_follows_goes_on_after_any_failure()
+    {
+        HostDatabase database = (await HostDatabase.OfAsync(await SharedHost.MakeAsync(_scratch, _server, "host"), Token))!;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var tries = new List<bool>();
+        int calls = 0;
+
+        Task following = DatabaseListener.FollowAsync(
+            database,
+            _ => ++calls == 1 ? throw new InvalidOperationException("made to fail") : stop.CancelAsync(),
+            tries.Add,
+            TimeProvider.System,
+            stop.Token);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
+        Assert.Equal([false, true], tries);
     }
 
     private void MakeCertificate(string data)

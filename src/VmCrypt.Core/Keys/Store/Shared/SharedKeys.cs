@@ -33,9 +33,9 @@ internal sealed class SharedKeys(HostDatabase database) : IKeyRepository
             async session =>
             {
                 _ = await ReadHeadAsync(session) ?? throw Missing();
-                return await (term is { } wanted
-                    ? session.QueryAsync($"select {Columns} from vmcrypt.disk_key where {ConditionOf(wanted)} order by created, id", Read, ValueOf(wanted))
-                    : session.QueryAsync($"select {Columns} from vmcrypt.disk_key order by created, id", Read));
+                return term is { } wanted
+                    ? (await session.QueryAsync($"select {Columns} from vmcrypt.disk_key where {ConditionOf(wanted)} order by created, id", Read, ValueOf(wanted))).FindAll(wanted.Fits)
+                    : await session.QueryAsync($"select {Columns} from vmcrypt.disk_key order by created, id", Read);
             },
             cancellationToken);
 
@@ -136,11 +136,16 @@ internal sealed class SharedKeys(HostDatabase database) : IKeyRepository
     {
         TermKind.Id => "id = $1",
         TermKind.Path => "path = $1",
-        TermKind.LuksUuid => "upper(luks_uuid) = $1",
-        TermKind.VM => "upper(vm) = $1",
+        TermKind.LuksUuid => FoldedCondition("luks_uuid", term),
+        TermKind.VM => FoldedCondition("vm", term),
         TermKind.VMUuid => "vm_uuid = $1",
         _ => "image = $1",
     };
+
+    // Collation C folds ASCII, and so as we do. Beyond, databases have rules of their own: of such names, which are few, we choose ourselves.
+    private static string FoldedCondition(string column, LookupTerm term) => Ascii.IsValid(term.Text)
+        ? $"""upper({column} collate "C") = $1"""
+        : $"octet_length({column}) > char_length({column}) and $1::text is not null";
 
     private static object ValueOf(LookupTerm term) =>
         term.Kind is TermKind.Path or TermKind.LuksUuid or TermKind.VM ? term.Text : Guid.Parse(term.Text);
