@@ -45,12 +45,20 @@ internal sealed class CephCluster : IDisposable
 
     public void Dispose()
     {
-        foreach (string file in Directory.EnumerateFiles(In("run"), "*.pid"))
+        try
         {
-            Stop(int.Parse(File.ReadAllText(file)));
-        }
+            foreach (string file in Directory.EnumerateFiles(_folder, "*.pid", SearchOption.AllDirectories))
+            {
+                Stop(int.Parse(File.ReadAllText(file)));
+            }
 
-        Directory.Delete(_folder, recursive: true);
+            Directory.Delete(_folder, recursive: true);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or FormatException)
+        {
+            // Not thrown: what led here may be an error on its way, which says more.
+            Console.Error.WriteLine($"ceph: what is in {_folder} is not cleared away: {fault.Message}");
+        }
     }
 
     private void Configure(string id)
