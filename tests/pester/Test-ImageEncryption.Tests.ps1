@@ -80,6 +80,15 @@ Describe 'Test-ImageEncryption' {
         $images.Standing | Group-Object -NoElement | ForEach-Object { "$($_.Count) $($_.Name)" } | Should -Be '1 Weak', '2 Plain'
     }
 
+    It 'writes a report of each disk below a folder' {
+        $folder = "$TestDrive/twins"
+        $null = New-Item "$folder/a_b", "$folder/a", "$TestDrive/reports" -ItemType Directory
+        Copy-Item $path "$folder/a_b/c.qcow2"
+        Copy-Item $path "$folder/a/b_c.qcow2"
+        $null = Test-ImageEncryption $folder -Recurse -Report "$TestDrive/reports"
+        @(Get-ChildItem "$TestDrive/reports").Count | Should -Be 2
+    }
+
     It 'makes records of what cannot be read' {
         $bad = New-Item "$TestDrive/bad" -ItemType Directory
         Copy-Item $path "$bad/cut.qcow2"

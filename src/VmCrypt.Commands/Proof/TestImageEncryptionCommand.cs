@@ -1,5 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
+using System.Security.Cryptography;
+using System.Text;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Proof;
@@ -105,8 +107,18 @@ public sealed class TestImageEncryptionCommand : UnlockingCmdlet
         return Force || !File.Exists(path) ? path : throw new RefusedException(ErrorIds.FileExists, $"There is a file '{path}' already; -Force replaces it.");
     }
 
-    // Below a folder names repeat, as those of volumes in oVirt's storage do.
-    private string NameOf(DiskLocation location) => Recurse
-        ? string.Join('_', location.Text.Split(System.IO.Path.GetInvalidFileNameChars(), StringSplitOptions.RemoveEmptyEntries))
-        : System.IO.Path.GetFileName(location.Text);
+    // Below a folder names repeat, as those of volumes in oVirt's storage do: there the report has the whole path for a name. Where a part
+    // of the path has what stands between the parts, another path may read the same: the hash tells them apart.
+    private string NameOf(DiskLocation location)
+    {
+        if (!Recurse)
+        {
+            return System.IO.Path.GetFileName(location.Text);
+        }
+
+        string name = string.Join('_', location.Text.Split(System.IO.Path.GetInvalidFileNameChars(), StringSplitOptions.RemoveEmptyEntries));
+        return location.Text.Contains('_', StringComparison.Ordinal)
+            ? $"{name}.{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(location.Text)).AsSpan(0, 4))}"
+            : name;
+    }
 }
