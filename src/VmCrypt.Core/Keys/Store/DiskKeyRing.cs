@@ -114,13 +114,12 @@ public sealed partial class DiskKeyRing : IDisposable
 
         foreach (WrappedSecret wrapped in entry.Secrets)
         {
-            var keys = new DiskKeys(_key.Unwrap(entry, wrapped)) { Slot = slot };
-            if ((await KeySlots.TryAsync(location, options with { ForceShare = true }, keys, cancellationToken)).Opens)
+            using SecretBuffer secret = _key.Unwrap(entry, wrapped);
+            using var trial = new DiskKeys(secret.Copy()) { Slot = slot };
+            if ((await KeySlots.TryAsync(location, options with { ForceShare = true }, trial, cancellationToken)).Opens)
             {
-                return keys;
+                return new DiskKeys(secret.Move()) { Slot = slot };
             }
-
-            keys.Dispose();
         }
 
         throw new WrongKeyException(ErrorIds.WrongPassphrase, $"Neither the stored secret of {location} nor the one that was to replace it opens the image.");
