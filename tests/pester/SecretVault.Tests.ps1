@@ -68,6 +68,20 @@ Describe 'The vault, called as SecretManagement does' {
         & $extension $call Remove-Secret @{ Name = $path } | Should -BeTrue
         Get-DiskKey | Should -BeNullOrEmpty
     }
+
+    It 'gives the key of the header that is there now' {
+        $call = { param($command, $parameters) & "VmCrypt.Vault.Extension\$command" @parameters -VaultName VmCrypt -AdditionalParameters @{} }
+        $image = New-TestImage twice.qcow2
+        $null = Register-DiskKey $image -Passphrase $first
+        Remove-Item $image
+        $null = New-EncryptedImage $image -Size 4MB -Passphrase $second -Iterations 1000
+        $null = Register-DiskKey $image -Passphrase $second
+        @(Get-DiskKey $image).Count | Should -Be 2
+        & $extension $call Get-Secret @{ Name = $image } | ConvertFrom-SecureString -AsPlainText | Should -BeExactly 'second'
+        Remove-Item $image
+        { & $extension $call Get-Secret @{ Name = $image } } | Should -Throw
+        Unregister-DiskKey $image -Force
+    }
 }
 
 Describe 'The vault in the real SecretManagement' -Skip:(-not $hasModule) {

@@ -17,10 +17,11 @@ public static class SecretVault
 {
     /// <summary>The secret of a disk, which is counted and written down: text as a SecureString, other bytes as they are; null for none.</summary>
     /// <param name="master">The master passphrase of the key store; null where it opens alone.</param>
+    /// <exception cref="InvalidInputException"><see cref="ErrorIds.DiskKeyAmbiguous"/>: the path has several keys, and the image says not which.</exception>
     public static object? Get(string name, SecureString? master) => Wait(async () =>
     {
         using DiskKeyRing ring = await UnlockAsync(master);
-        if (await FindAsync(name) is not { } entry)
+        if (await FindAsync(ring, name) is not { } entry)
         {
             return null;
         }
@@ -36,7 +37,7 @@ public static class SecretVault
     {
         var location = DiskLocation.Parse(name);
         using DiskKeyRing ring = await UnlockAsync(master);
-        DiskKeyEntry? old = await FindAsync(location.Text);
+        DiskKeyEntry? old = await FindAsync(ring, location.Text);
         var options = new DiskOpenOptions { HeaderPath = old?.Disk.HeaderPath };
         using var keys = new DiskKeys(VaultSecret.BytesOf(secret));
         KeyTrial trial = await KeySlots.TryAsync(location, options with { ForceShare = true }, keys, CancellationToken.None);
@@ -56,14 +57,20 @@ public static class SecretVault
     public static void Remove(string name, SecureString? master) => Wait<object?>(async () =>
     {
         using DiskKeyRing ring = await UnlockAsync(master);
-        DiskKeyEntry entry = await FindAsync(name) ?? throw new MissingException(ErrorIds.DiskKeyMissing, $"The key store holds no key for '{name}'.");
+        DiskKeyEntry entry = await FindAsync(ring, name) ?? throw new MissingException(ErrorIds.DiskKeyMissing, $"The key store holds no key for '{name}'.");
         await ring.UnregisterAsync(entry, CancellationToken.None);
         return null;
     });
 
     private static DiskKeyStore Store => DiskKeyStore.Of(ConfigurationFolder.Default);
 
-    private static async Task<DiskKeyEntry?> FindAsync(string name) => await Store.OfPathAsync(name, CancellationToken.None) is [var first, ..] ? first : null;
+    // A path that has had several LUKS headers names the key of the one that is there now.
+    private static async Task<DiskKeyEntry?> FindAsync(DiskKeyRing ring, string name) => await Store.OfPathAsync(name, CancellationToken.None) switch
+    {
+        [] => null,
+        [var one] => one,
+        [var first, ..] => await ring.RequireOfImageAsync(DiskLocation.Parse(name), new DiskOpenOptions { HeaderPath = first.Disk.HeaderPath }, CancellationToken.None),
+    };
 
     private static async Task<DiskKeyRing> UnlockAsync(SecureString? master)
     {
