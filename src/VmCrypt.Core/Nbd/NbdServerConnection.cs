@@ -90,7 +90,7 @@ internal sealed class NbdServerConnection
     /// <summary>Ends a connection that keeps memory from others and moves nothing.</summary>
     public void EndStall()
     {
-        Report(new ProtocolException(ErrorIds.NbdClientStalled, $"The client moved nothing for {_context.Options.StallTimeout.TotalSeconds:0.#} s while other requests waited for the memory that it holds."));
+        Report(new ProtocolException(ErrorIds.NbdClientStalled, $"The client moved nothing, or next to nothing, for {_context.Options.StallTimeout.TotalSeconds:0.#} s while other requests waited for the memory that it holds."));
         Transport.Break();
     }
 

@@ -9,6 +9,8 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
     private const int WorthDirect = 4096;
 
     private NbdIncoming? _direct;
+    private long _heldSince;
+    private int _moved;
     private bool _lastWasLarge;
     private bool _over;
 
@@ -23,6 +25,8 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
             received.Consume(reader.Advance(received.Unread, out incoming));
             _lastWasLarge &= incoming is null;
         }
+
+        _heldSince = incoming is null ? _heldSince : 0;
 
         if (incoming is { Request.Command: NbdCommand.Disconnect })
         {
@@ -43,7 +47,8 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
 
         Memory<byte> missing = reader.Missing;
         bool direct = missing.Length >= WorthDirect;
-        int count = transport.Receive(direct ? missing : RoomForHeaders(), holdsMemory: !missing.IsEmpty);
+        int count = transport.Receive(direct ? missing : RoomForHeaders(), missing.IsEmpty ? 0 : HeldSince());
+        _moved += missing.IsEmpty ? 0 : count;
         if (direct)
         {
             _direct = reader.Received(count);
@@ -55,6 +60,18 @@ internal sealed class NbdServerInput(NbdTransport transport, NbdReceiveBuffer re
 
         _over = count == 0;
         return !_over;
+    }
+
+    // Slice by slice: who sends a byte now and then moves something, and nobody else gets the memory.
+    private long HeldSince()
+    {
+        if (_heldSince == 0 || _moved >= NbdTransport.Slice)
+        {
+            _heldSince = Environment.TickCount64;
+            _moved = 0;
+        }
+
+        return _heldSince;
     }
 
     // Large writes come in rows: with only its header taken, the next one's data needs no copy either.

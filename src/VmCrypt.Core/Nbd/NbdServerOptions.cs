@@ -41,7 +41,7 @@ public sealed record NbdServerOptions
     /// <summary>Bytes that the requests of all clients together may hold, at least 64 MiB; further ones wait.</summary>
     public long MemoryLimit { get; init; } = 512L * 1024 * 1024;
 
-    /// <summary>While requests wait for memory, a client that holds some and moves nothing for so long is dropped.</summary>
+    /// <summary>While requests wait for memory, a client that holds some and moves less than 1 MiB in so long is dropped.</summary>
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>A client that has not chosen an export by then is dropped.</summary>

@@ -15,8 +15,8 @@ namespace VmCrypt.Core.Nbd;
 /// </remarks>
 internal sealed class NbdTransport : IDisposable
 {
-    // What has to move within the patience of others for a client not to count as stalled.
-    private const int Slice = 1024 * 1024;
+    /// <summary>What has to move within the patience of others for a client not to count as stalled.</summary>
+    public const int Slice = 1024 * 1024;
 
     private readonly Socket _socket;
     private readonly Lock _sending = new();
@@ -36,7 +36,7 @@ internal sealed class NbdTransport : IDisposable
     /// <summary>The address of a TCP client; empty for a Unix socket.</summary>
     public string Host => _socket.ProtocolType == ProtocolType.Tcp ? (_socket.RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? string.Empty : string.Empty;
 
-    /// <summary>Since when (in ticks of the environment) the client has kept memory waiting: for the rest of its data, or because it takes no answer; null when it does not, or is gone.</summary>
+    /// <summary>Since when (in ticks of the environment) the client has kept memory waiting: for the next slice of its data, or because it takes none of an answer; null when it does not, or is gone.</summary>
     public long? StalledSince => _broken ? null : (Volatile.Read(ref _receivingSince), Volatile.Read(ref _sendingSince)) switch
     {
         (0, 0) => null,
@@ -56,12 +56,12 @@ internal sealed class NbdTransport : IDisposable
     }
 
     /// <summary>At least one byte, or 0 when the connection is at its end.</summary>
-    /// <param name="holdsMemory">A buffer waits for these bytes.</param>
-    public int Receive(Memory<byte> target, bool holdsMemory = false)
+    /// <param name="heldSince">Since when (in ticks of the environment) a buffer has waited for the slice that these bytes are of; 0 for none.</param>
+    public int Receive(Memory<byte> target, long heldSince = 0)
     {
         try
         {
-            Volatile.Write(ref _receivingSince, holdsMemory ? Environment.TickCount64 : 0);
+            Volatile.Write(ref _receivingSince, heldSince);
             return _broken ? 0 : _secure is { } secure ? Read(secure, target) : _socket.Receive(target.Span);
         }
         catch (Exception fault) when (NbdChannel.IsBreak(fault))

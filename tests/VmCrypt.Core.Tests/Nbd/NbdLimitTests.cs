@@ -129,6 +129,34 @@ public sealed class NbdLimitTests
     }
 
     [Fact]
+    public async Task A_client_that_trickles_bytes_into_the_memory_that_it_holds_goes_like_one_that_moves_nothing()
+    {
+        const int large = 32 << 20;
+        await using TestServer server = await TestServer.StartAsync(new MemoryDevice(64 << 20), options => options with
+        {
+            MemoryLimit = 2L * large,
+            StallTimeout = TimeSpan.FromMilliseconds(200),
+        });
+        using RawClient one = RawClient.Open(server.Server);
+        using RawClient other = RawClient.Open(server.Server);
+        one.Send(Wire.Request(NbdCommand.Write, 0, large));
+        other.Send(Wire.Request(NbdCommand.Write, 0, large));
+        await NbdServerTests.UntilAsync(() => server.Server.Memory == 2L * large);
+
+        await using NbdDevice working = await server.ConnectAsync(new NbdClientOptions { MaxConnections = 1 });
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        limit.CancelAfter(TimeSpan.FromMinutes(1));
+        Task reading = working.ReadAsync(0, new byte[1 << 20], limit.Token).AsTask();
+        while (!reading.IsCompleted)
+        {
+            Array.ForEach([one, other], client => client.TrySend(1));
+            await Task.WhenAny(reading, Task.Delay(TimeSpan.FromMilliseconds(20), Token));
+        }
+
+        await reading;
+    }
+
+    [Fact]
     public async Task Many_clients_share_a_small_budget_and_all_get_done()
     {
         var disk = new MemoryDevice(64 << 20);

@@ -48,6 +48,19 @@ internal sealed class RawClient : IDisposable
 
     public void Send(params byte[][] messages) => _socket.Send(messages.SelectMany(message => message).ToArray());
 
+    /// <summary>Sends zeros, if the server still listens.</summary>
+    public void TrySend(int count)
+    {
+        try
+        {
+            _socket.Send(new byte[count]);
+        }
+        catch (SocketException)
+        {
+            // It has hung up.
+        }
+    }
+
     public byte[] Read(int count)
     {
         byte[] bytes = new byte[count];
