@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Management.Automation;
+using System.Threading.Channels;
 using VmCrypt.Commands.Host;
 using VmCrypt.Commands.Images;
 using VmCrypt.Core.Block;
@@ -16,6 +17,7 @@ namespace VmCrypt.Commands.Export;
 public sealed class UnlockImageCommand : ServingCmdlet
 {
     private readonly List<(ImageExport Export, ProcessNotice<ExportNotice> Notice)> _served = [];
+    private readonly Channel<string> _warnings = Channel.CreateUnbounded<string>();
     private bool _copied;
 
     [Parameter]
@@ -89,7 +91,11 @@ public sealed class UnlockImageCommand : ServingCmdlet
         {
             LockStore();
             ServiceManager.Ready();
-            Run(ServeUntilStoppedAsync);
+            Task serving = Task.Run(ServeUntilStoppedAsync);
+            while (Run(_ => NextWarningAsync(serving)) is { } warning)
+            {
+                Shell.WriteWarning(warning);
+            }
         }
     }
 
@@ -99,11 +105,33 @@ public sealed class UnlockImageCommand : ServingCmdlet
         base.Dispose(disposing);
     }
 
-    private async ValueTask ServeUntilStoppedAsync(CancellationToken stop)
+    private async Task ServeUntilStoppedAsync()
     {
-        await using CancellationTokenRegistration stopping = stop.Register(ServiceManager.Stopping);
-        await Task.WhenAll(_served.Select(served => ServeAsync(served.Export, served.Notice, stop)));
+        await using CancellationTokenRegistration stopping = StopToken.Register(ServiceManager.Stopping);
+        await Task.WhenAll(_served.Select(served => ServeAsync(served.Export, served.Notice, StopToken)));
         await StopAsync();
+    }
+
+    /// <summary>What whoever started the export should know; null when nothing is served any more.</summary>
+    private async ValueTask<string?> NextWarningAsync(Task serving)
+    {
+        await Task.WhenAny(serving, _warnings.Reader.WaitToReadAsync().AsTask());
+        if (_warnings.Reader.TryRead(out string? warning))
+        {
+            return warning;
+        }
+
+        await serving;
+        return null;
+    }
+
+    // What single clients do wrong is theirs to hear; this is for the operator, and said once.
+    private void Hear(Exception fault)
+    {
+        if (fault is VmCryptException { ErrorId: ErrorIds.TlsCredentialsInvalid })
+        {
+            _warnings.Writer.TryWrite(fault.Message);
+        }
     }
 
     private static async Task ServeAsync(ImageExport export, ProcessNotice<ExportNotice> notice, CancellationToken stop)
@@ -133,7 +161,7 @@ public sealed class UnlockImageCommand : ServingCmdlet
         NbdServerOptions? options = null;
         try
         {
-            options = ServerOptions(disk.Location);
+            options = ServerOptions(disk.Location) with { OnFault = (_, fault) => Hear(fault) };
             return Publish(Run(token => ImageExport.StartAsync(disk, options, ExportName, IsReadOnly, token)));
         }
         catch

@@ -1,5 +1,6 @@
 using System.Buffers;
 using VmCrypt.Core.Block.Nbd;
+using VmCrypt.Core.Block.Nbd.Tls;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Nbd.Authorization;
 
@@ -170,8 +171,20 @@ internal sealed class NbdServerConnection
             throw new ProtocolException(ErrorIds.NbdTlsInjected, $"{_received.Unread.Length} plain bytes follow the client's wish for TLS.");
         }
 
-        // Known before it is judged: if the rules change in between, one of the two looks sees them.
-        Volatile.Write(ref _identity, Transport.Secure(_context.Options.Credentials!));
+        TlsServerCredentials credentials = _context.Options.Credentials!;
+        try
+        {
+            // Known before it is judged: if the rules change in between, one of the two looks sees them.
+            Volatile.Write(ref _identity, Transport.Secure(credentials));
+        }
+        finally
+        {
+            if (credentials.TakeFault() is { } fault)
+            {
+                Report(fault);
+            }
+        }
+
         if (_context.Options.Authorization is { } authorization && Refusal(authorization, ErrorIds.NbdClientDenied) is { } refusal)
         {
             throw refusal;

@@ -168,6 +168,31 @@ public sealed class ImageCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Says_while_it_serves_that_renewed_keys_cannot_be_used()
+    {
+        string disk = _vmcrypt.NewImage();
+        string keys = _vmcrypt["keys.psk"];
+        File.WriteAllText(keys, "web01:000102030405060708090a0b0c0d0e0f\n");
+        string copy = _vmcrypt["copy.psk"];
+        File.Copy(keys, copy);
+        var terminal = FakeTerminal.Piped();
+        string[] command = ["Unlock-Image", disk, "-Passphrase", $"file:{_vmcrypt["first"]}", "-Socket", _vmcrypt["disk.sock"], "-TlsPskFile", keys];
+        Task<int> serving = Task.Run(() => _vmcrypt.Run(terminal, command), TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(() => terminal.Printed.EndsWith('\n') || serving.IsCompleted, TimeSpan.FromSeconds(60)));
+
+        File.WriteAllText(keys, "no key");
+        using (var second = new Vmcrypt())
+        {
+            string uri = $"nbds+unix://web01@/?socket={_vmcrypt["disk.sock"]}&tls-psk-file={copy}";
+            second.Pipe(string.Empty, "Convert-Image", uri, second["read.raw"], "-Format", "Raw", "-DestinationFormat", "Raw", "-Plain");
+        }
+
+        _vmcrypt.Signals.Stop();
+        Assert.Equal(0, await serving);
+        Assert.Contains("What was read before stays in use.", terminal.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_pair_of_layer_and_secret_opens_a_chain()
     {
         _vmcrypt.NewImage();

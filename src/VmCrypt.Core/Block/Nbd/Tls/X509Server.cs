@@ -20,6 +20,9 @@ internal sealed class X509Server : TlsServerCredentials
         _context = SslStreamCertificateContext.Create(_own, chain, offline: true);
     }
 
+    /// <summary>All that a folder of a server may hold.</summary>
+    public static IReadOnlyList<string> Files { get; } = ["ca-cert.pem", "ca-crl.pem", "server-cert.pem", "server-key.pem"];
+
     public override bool IdentifiesClients { get; }
 
     public static X509Server Load(string folder, bool verifyPeer) => new(new X509Folder(folder), verifyPeer);
