@@ -236,59 +236,6 @@ public sealed class EncryptionProofTests : IDisposable
         Assert.Equal(ProofVerdict.Mixed, proof.Verdict);
     }
 
-    [Fact]
-    public async Task A_plain_backing_image_makes_the_disk_mixed()
-    {
-        File.WriteAllBytes(_lab["base"], Text(ProofLab.Size));
-        await _lab.CreateAsync("disk", new NewDisk
-        {
-            Size = ProofLab.Size,
-            Encryption = ProofLab.Luks,
-            Qcow2 = new Qcow2CreateOptions { Size = ProofLab.Size, BackingPath = "base", BackingFormat = "raw" },
-        });
-        await _lab.WriteAsync("disk", 0, Text(4096));
-
-        ImageProof proof = await _lab.ProveAsync("disk", key: true);
-
-        Assert.Equal((ProofVerdict.Mixed, ProofConfidence.Observed), (proof.Verdict, proof.Confidence));
-        Assert.Equal([(LayerRole.Active, ProofVerdict.Encrypted), (LayerRole.Backing, ProofVerdict.Plain)], proof.Layers.Select(layer => (layer.Role, layer.Verdict)));
-        Assert.All(proof.Findings, finding => Assert.Equal(_lab["base"], finding.Path));
-        Assert.Contains(proof.Weaknesses, weakness => weakness.Id == "BackingPlain");
-    }
-
-    [Fact]
-    public async Task An_empty_overlay_over_a_plain_disk_is_mixed()
-    {
-        File.WriteAllBytes(_lab["base"], Text(ProofLab.Size));
-        await _lab.CreateAsync("disk", new NewDisk
-        {
-            Size = ProofLab.Size,
-            Encryption = ProofLab.Luks,
-            Qcow2 = new Qcow2CreateOptions { Size = ProofLab.Size, BackingPath = "base", BackingFormat = "raw" },
-        });
-
-        Assert.Equal(ProofVerdict.Mixed, (await _lab.ProveAsync("disk")).Verdict);
-    }
-
-    [Fact]
-    public async Task A_backing_image_that_is_missing_leaves_the_disk_unproven()
-    {
-        File.WriteAllBytes(_lab["base"], Text(ProofLab.Size));
-        await _lab.CreateAsync("disk", new NewDisk
-        {
-            Size = ProofLab.Size,
-            Encryption = ProofLab.Luks,
-            Qcow2 = new Qcow2CreateOptions { Size = ProofLab.Size, BackingPath = "base", BackingFormat = "raw" },
-        });
-        await _lab.WriteAsync("disk", 0, Text(65536));
-        File.Delete(_lab["base"]);
-
-        ImageProof proof = await _lab.ProveAsync("disk");
-
-        Assert.Equal(ProofVerdict.Unproven, proof.Verdict);
-        Assert.Contains(proof.NotChecked, sentence => sentence.Contains("base", StringComparison.Ordinal));
-    }
-
     [Theory]
     [InlineData(ImageFormat.Qcow2, true, ProofVerdict.Plain)]
     [InlineData(ImageFormat.Qcow2, false, ProofVerdict.Plain)]

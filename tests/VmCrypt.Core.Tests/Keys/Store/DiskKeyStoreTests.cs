@@ -1,11 +1,8 @@
-using System.Text;
 using VmCrypt.Core.Buffers;
-using VmCrypt.Core.Configuration;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys.Store;
 using VmCrypt.Core.Keys.Store.Files;
 using VmCrypt.Core.Keys.Store.Protectors;
-using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 using VmCrypt.Core.Tests.Luks;
 
@@ -14,8 +11,6 @@ namespace VmCrypt.Core.Tests.Keys.Store;
 /// <summary>The key store as the commands use it.</summary>
 public sealed class DiskKeyStoreTests
 {
-    private static readonly KdfCost s_quick = KdfCost.OfArgon2(KdfKind.Argon2id, KdfCost.MinPasses, memoryKiB: 64, lanes: 1);
-
     private static CancellationToken Token => Sample.Token;
 
     [Fact]
@@ -162,71 +157,6 @@ public sealed class DiskKeyStoreTests
         Assert.Contains(folder.Audit(), line => line.Contains("\"DiskKey.Unregister\"", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task Only_the_right_master_passphrase_opens()
-    {
-        using var folder = new StoreFolder();
-        using SecretBuffer master = Sample.Secret("master");
-        using SecretBuffer wrong = Sample.Secret("Master");
-        await folder.Store.CreateAsync(NewKeyProtector.OfPassphrase(master, s_quick), Token);
-
-        (await folder.Store.UnlockAsync(master, Token)).Dispose();
-        var fault = await Assert.ThrowsAsync<WrongKeyException>(() => folder.Store.UnlockAsync(wrong, Token));
-        Assert.Equal(ErrorIds.KeyStoreLocked, fault.ErrorId);
-        fault = await Assert.ThrowsAsync<WrongKeyException>(() => folder.Store.UnlockAsync(passphrase: null, Token));
-        Assert.Equal(ErrorIds.KeyStoreLocked, fault.ErrorId);
-    }
-
-    [Theory]
-    [InlineData(UnixFileMode.GroupRead)]
-    [InlineData(UnixFileMode.OtherRead)]
-    [InlineData(UnixFileMode.GroupWrite)]
-    public async Task A_key_file_that_others_can_read_or_change_opens_nothing(UnixFileMode others)
-    {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has access lists in the place of modes.");
-        using StoreFolder folder = await StoreFolder.MakeAsync();
-        File.SetUnixFileMode(folder.KeyFile, UnixFileMode.UserRead | UnixFileMode.UserWrite | others);
-
-        var fault = await Assert.ThrowsAsync<WrongKeyException>(folder.UnlockAsync);
-        Assert.Equal(ErrorIds.ConfigurationUnsafe, (fault.InnerException as VmCryptException)?.ErrorId);
-    }
-
-    [Fact]
-    public async Task The_file_is_for_its_owner_alone()
-    {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has access lists in the place of modes.");
-        using StoreFolder folder = await StoreFolder.MakeAsync();
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(folder.File));
-        File.SetUnixFileMode(folder.File, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead);
-
-        var fault = await Assert.ThrowsAsync<RefusedException>(() => folder.Store.ListAsync(Token));
-        Assert.Equal(ErrorIds.ConfigurationUnsafe, fault.ErrorId);
-    }
-
-    [Fact]
-    public async Task A_store_is_made_once_and_missed_where_it_is_not()
-    {
-        using StoreFolder folder = await StoreFolder.MakeAsync();
-        var there = await Assert.ThrowsAsync<RefusedException>(() => folder.Store.CreateAsync(NewKeyProtector.OfKeyFile(folder.KeyFile), Token));
-        Assert.Equal(ErrorIds.KeyStoreExists, there.ErrorId);
-
-        DiskKeyStore none = DiskKeyStore.Of(new ConfigurationFolder(folder.Scratch["none"]));
-        Assert.Equal(ErrorIds.KeyStoreMissing, (await Assert.ThrowsAsync<MissingException>(() => none.ListAsync(Token))).ErrorId);
-        Assert.Equal(ErrorIds.KeyStoreMissing, (await Assert.ThrowsAsync<MissingException>(() => none.UnlockAsync(null, Token))).ErrorId);
-    }
-
-    [Fact]
-    public async Task Describes_itself_without_a_key()
-    {
-        using StoreFolder folder = await StoreFolder.MakeAsync();
-        await folder.RegisterAsync("web");
-
-        KeyStoreFacts facts = await folder.Store.DescribeAsync(Token);
-        KeyProtectorFacts protector = Assert.Single(facts.Protectors);
-        Assert.Equal((1L, true, folder.File), (facts.Entries, facts.IsUnattended, facts.Location));
-        Assert.Equal((KeyProtectorKind.KeyFile, folder.KeyFile), (protector.Kind, protector.Detail));
-    }
-
     [Theory]
     [InlineData(0, 10)]
     [InlineData(4097, 10)]
@@ -333,16 +263,6 @@ public sealed class DiskKeyStoreTests
     }
 
     [Fact]
-    public async Task Protectors_that_are_added_at_the_same_time_are_all_there()
-    {
-        using StoreFolder folder = await StoreFolder.MakeAsync();
-        using DiskKeyRing ring = await folder.UnlockAsync();
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(number => ring.AddProtectorAsync(NewKeyProtector.OfKeyFile(folder.Scratch[$"{number}.key"]), Token)));
-
-        Assert.Equal(5, (await folder.Store.DescribeAsync(Token)).Protectors.Length);
-    }
-
-    [Fact]
     public async Task A_stored_key_is_tried_by_really_unlocking()
     {
         using StoreFolder folder = await StoreFolder.MakeAsync();
@@ -364,59 +284,5 @@ public sealed class DiskKeyStoreTests
         Assert.Equal(DiskKeyState.Stale, await StateAsync(good));
 
         async Task<DiskKeyState> StateAsync(DiskKeyEntry entry) => (await ring.TryAsync(entry, Token)).State;
-    }
-
-    [Fact]
-    public void A_wrapped_secret_is_read_in_the_place_of_its_role_only()
-    {
-        using StoreKey key = StoreSample.Key();
-        DiskKeyEntry entry = StoreSample.Entry(key, 1);
-        using SecretBuffer secret = Sample.Secret("new");
-        WrappedSecret pending = key.Wrap(entry.Id, entry.Disk, SecretRole.Pending, slot: null, secret);
-
-        Assert.Equal(SecretRole.Current, WrappedSecret.Parse(entry.Current.ToBytes(), SecretRole.Current).Role);
-        Assert.Equal(SecretRole.Pending, WrappedSecret.Parse(pending.ToBytes(), SecretRole.Pending).Role);
-        Assert.All(new Action[] { () => WrappedSecret.Parse(pending.ToBytes(), SecretRole.Current), () => WrappedSecret.Parse(entry.Current.ToBytes(), SecretRole.Pending) },
-            exchange => Assert.Equal(ErrorIds.KeyStoreDamaged, Assert.Throws<InvalidImageException>(exchange).ErrorId));
-    }
-
-    [Fact]
-    public void A_wrapped_secret_opens_in_its_own_record_only()
-    {
-        using StoreKey key = StoreSample.Key();
-        DiskKeyEntry first = StoreSample.Entry(key, 1);
-        DiskKeyEntry second = StoreSample.Entry(key, 2);
-        DiskKeyEntry[] forgeries =
-        [
-            first with { Current = second.Current },
-            first with { Id = second.Id },
-            first with { Disk = first.Disk with { Path = "/vm/other" } },
-            first with { Disk = first.Disk with { VM = null } },
-            first with { Disk = first.Disk with { VMUuid = Guid.Empty } },
-            first with { Disk = first.Disk with { LuksUuid = null, HeaderPath = first.Disk.LuksUuid } },
-            first with { Current = first.Current with { Slot = 1 } },
-            first with { Current = first.Current with { Role = SecretRole.Pending } },
-        ];
-
-        key.Unwrap(first, first.Current).Dispose();
-        Assert.All(forgeries, forgery => Assert.Equal(ErrorIds.DiskKeyForged,
-            Assert.Throws<InvalidImageException>(() => key.Unwrap(forgery, forgery.Current)).ErrorId));
-    }
-
-    [Fact]
-    public void The_wrapping_is_plain_AES_256_GCM_under_HKDF()
-    {
-        using StoreKey key = StoreSample.Key();
-        DiskKeyEntry entry = StoreSample.Entry(key, 7);
-        byte[] store = Convert.FromHexString("0F0E0D0C0B0A09080706050403020100");
-        byte[] sealing = System.Security.Cryptography.HKDF.DeriveKey(System.Security.Cryptography.HashAlgorithmName.SHA256,
-            [.. Enumerable.Range(0, 32).Select(i => (byte)i)], 32, store, Encoding.ASCII.GetBytes("vmcrypt key store: secrets"));
-        byte[] disk = [0, 11, .. "/vm/7.qcow2"u8, 0, 0, 0, 6, .. "luks-7"u8, 0, 3, .. "vm7"u8, 0, 0, 0, 0];
-        byte[] bound = [.. "vmcrypt disk key 1"u8, .. store, .. new byte[] { 0, 0, 0, 8 }, .. new byte[12], 1, 0, 0, 0, (byte)disk.Length, .. disk];
-        byte[] plain = new byte[16];
-        using var gcm = new System.Security.Cryptography.AesGcm(sealing, 16);
-        gcm.Decrypt(entry.Current.Nonce, entry.Current.Ciphertext, entry.Current.Tag, plain, bound);
-
-        Assert.All(plain, value => Assert.Equal(7, value));
     }
 }
