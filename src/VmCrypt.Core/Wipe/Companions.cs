@@ -41,7 +41,7 @@ internal sealed record Companions(IReadOnlyList<(WipeInclude Kind, string Path)>
         }
 
         string full = TargetOpener.FullPath(request.Path);
-        ImageDescription? image = ImageRelations.StartsAsChild(full) ? await DescribeAsync(full, cancellationToken) : null;
+        ImageDescription? image = ImageUsers.StartsAsChild(full) ? await DescribeAsync(full, cancellationToken) : null;
         IEnumerable<(WipeInclude, string)> neighbours = s_neighbours.Select(suffix => full + suffix)
             .Where(neighbour => FilePlatform.Current.KindOf(neighbour) == PathKind.File)
             .Select(neighbour => (WipeInclude.Neighbours, neighbour));

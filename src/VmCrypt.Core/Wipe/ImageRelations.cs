@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Stack;
 using VmCrypt.Core.Wipe.Medium;
@@ -7,16 +5,10 @@ using VmCrypt.Core.Wipe.Targets;
 
 namespace VmCrypt.Core.Wipe;
 
-/// <summary>Which images of a folder are built on which; each folder is looked through once.</summary>
+/// <summary>Keeps images from being wiped on which others are built.</summary>
 internal sealed class ImageRelations
 {
-    // A folder with more files than this is no folder of disks.
-    private const int MaxFiles = 100_000;
-
-    // Formats whose files can be built on others: qcow2, VHDX, VHD.
-    private static readonly byte[][] s_magics = [[0x51, 0x46, 0x49, 0xFB], [.. "vhdxfile"u8], [.. "conectix"u8]];
-
-    private readonly ConcurrentDictionary<string, Lazy<Task<ILookup<string, string>>>> _folders = new(StringComparer.Ordinal);
+    private readonly ImageUsers _users = new();
 
     /// <exception cref="RefusedException"><see cref="ErrorIds.WipeTargetIsBacking"/>, unless forced.</exception>
     public async Task RequireNoDependantsAsync(WipeRequest request, CancellationToken cancellationToken)
@@ -27,66 +19,12 @@ internal sealed class ImageRelations
         }
 
         string path = Path.GetFullPath(request.Path);
-        string folder = Path.GetDirectoryName(path)!;
-        ILookup<string, string> users = await _folders.GetOrAdd(
-            folder, name => new(() => Task.Run(() => ScanAsync(name, CancellationToken.None), CancellationToken.None))).Value.WaitAsync(cancellationToken);
-        // A dependant that has been wiped or deleted since the scan depends on nothing any more; one that goes along will not.
-        string[] living = [.. users[path].Where(user => !request.Together.Contains(user) && StartsAsChild(user))];
+        // One that goes along depends on nothing any more.
+        string[] living = [.. (await _users.OfAsync(path, cancellationToken)).Except(request.Together)];
         if (living.Length > 0)
         {
             throw new RefusedException(ErrorIds.WipeTargetIsBacking,
-                $"'{path}' is the backing or data file of {string.Join(", ", living.Take(3))}{(living.Length > 3 ? $" and {living.Length - 3} more" : string.Empty)}; force the wipe to destroy those, too.");
-        }
-    }
-
-    private static async Task<ILookup<string, string>> ScanAsync(string folder, CancellationToken cancellationToken)
-    {
-        var edges = new List<(string Used, string User)>();
-        foreach (string file in Directory.EnumerateFiles(folder).Take(MaxFiles).Where(StartsAsChild))
-        {
-            foreach (string used in await ReferencesAsync(file, cancellationToken))
-            {
-                edges.Add((Path.GetFullPath(used, folder), file));
-            }
-        }
-
-        return edges.ToLookup(edge => edge.Used, edge => edge.User, StringComparer.Ordinal);
-    }
-
-    // An image that cannot be described, because it is damaged or unknown, says nothing about others.
-    private static async Task<IEnumerable<string>> ReferencesAsync(string file, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var options = new DiskOpenOptions { HeadersOnly = true, ForceShare = true };
-            ImageDescription image = await ImageInspector.DescribeAsync(DiskLocation.Parse(file), options, cancellationToken);
-            string? parent = (image.Vhdx?.Parent ?? image.Vhd?.Parent)?.RelativePath?.Replace('\\', Path.DirectorySeparatorChar);
-            return new[] { image.Qcow2?.Backing?.Path, image.Qcow2?.DataFile, parent }.OfType<string>().Where(name => !name.StartsWith("json:", StringComparison.Ordinal));
-        }
-        catch (VmCryptException)
-        {
-            return [];
-        }
-    }
-
-    public static bool StartsAsChild(string file)
-    {
-        try
-        {
-            // Opening a pipe waits for its other end.
-            if (FilePlatform.Current.KindOf(file) != PathKind.File)
-            {
-                return false;
-            }
-
-            using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-            byte[] start = new byte[s_magics.Max(magic => magic.Length)];
-            int length = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
-            return Array.Exists(s_magics, magic => start.AsSpan(0, length).StartsWith(magic));
-        }
-        catch (Exception unreadable) when (IOFaults.Is(unreadable) || unreadable is VmCryptException)
-        {
-            return false;
+                $"'{path}' is the backing or data file of {ImageUsers.Named(living)}; force the wipe to destroy those, too.");
         }
     }
 }
