@@ -130,6 +130,64 @@ Describe 'Protect-Image, Update-ImageKey, Unprotect-Image' {
     }
 }
 
+Describe '-Chain' {
+    BeforeEach {
+        # A raw base, and two overlays.
+        $folder = (New-Item -ItemType Directory (Join-Path $TestDrive ([guid]::NewGuid()))).FullName
+        $base = Join-Path $folder base.raw
+        Move-Item (New-PlainDisk source.raw) $base
+        $middle = Join-Path $folder middle.qcow2
+        $top = Join-Path $folder top.qcow2
+        qemu-img create -q -f qcow2 -b base.raw -F raw $middle
+        qemu-img create -q -f qcow2 -b middle.qcow2 -F qcow2 $top
+        qemu-io -f qcow2 -c 'write -P 0x31 1M 200k' $top | Out-Null
+        $hash = Get-PlainHash $top
+    }
+
+    It 'encrypts every layer, gives each another key and passphrase, and decrypts them' -Skip:(-not $hasQemu) {
+        $raw = $base
+        $base = Join-Path $folder base.qcow2
+        qemu-img convert -O qcow2 $raw $base
+        Remove-Item $raw
+        qemu-img rebase -u -b base.qcow2 -F qcow2 $middle
+
+        $protected = Protect-Image $top -Chain -Passphrase $first -Force @cheap
+        $protected.IsEncrypted, $protected.Backing.IsEncrypted, $protected.Backing.Backing.IsEncrypted | Should -Be $true, $true, $true
+        Get-PlainHash $top | Should -Be $hash
+
+        $null = Update-ImageKey $top -Chain -Passphrase $first -NewPassphrase $second -Force @cheap
+        Test-KeySlot $base -Passphrase $first | Should -BeFalse
+        Test-KeySlot $base -Passphrase $second | Should -BeTrue
+
+        $plain = Unprotect-Image $top -Chain -Passphrase $first -LayerPassphrase @{ 'base.qcow2' = $second; 'middle.qcow2' = $second; 'top.qcow2' = $second } -Force
+        $plain.IsEncrypted, $plain.Backing.IsEncrypted, $plain.Backing.Backing.IsEncrypted | Should -Be $false, $false, $false
+        Get-PlainHash $top | Should -Be $hash
+        Get-ChildItem $folder | Should -HaveCount 3
+    }
+
+    It 'refuses a layer on which another image is built, unless forced' -Skip:(-not $hasQemu) {
+        qemu-img create -q -f qcow2 -b middle.qcow2 -F qcow2 (Join-Path $folder other.qcow2)
+        { Protect-Image $top -Chain -Passphrase $first -Confirm:$false @cheap -ErrorAction Stop } | Should -Throw -ErrorId 'LayerHasOtherUsers,*.ProtectImageCommand'
+        (Get-EncryptedImage $base).IsEncrypted | Should -BeFalse
+        (Protect-Image $top -Chain -Passphrase $first -Force @cheap).IsEncrypted | Should -BeTrue
+    }
+
+    It 'follows layers into a folder that is named' -Skip:(-not $hasQemu) {
+        $other = (New-Item -ItemType Directory (Join-Path $TestDrive ([guid]::NewGuid()))).FullName
+        $far = Join-Path $other far.qcow2
+        qemu-img create -q -f qcow2 -b $top -F qcow2 $far
+        { Protect-Image $far -Chain -Passphrase $first -Force @cheap -ErrorAction Stop } | Should -Throw -ErrorId 'PathFenced,*.ProtectImageCommand'
+        $protected = Protect-Image $far -Chain -AllowedFolder $folder -Passphrase $first -Force @cheap
+        $protected.Backing.Backing.Backing.IsEncrypted | Should -BeTrue
+        $protected.Backing.Backing.Qcow2.Backing.Format | Should -Be 'luks'
+        Get-PlainHash $far @{ AllowedFolder = $folder } | Should -Be $hash
+    }
+
+    It 'says that nothing of the chain is unfinished' -Skip:(-not $hasQemu) {
+        { Resume-ImageUpdate $top -Chain -Passphrase $first -ErrorAction Stop } | Should -Throw -ErrorId 'Luks2NotReencrypting,*.ResumeImageUpdateCommand'
+    }
+}
+
 Describe 'Resume-ImageUpdate' {
     It 'says that nothing is unfinished' {
         $path = New-TestImage done.img @{ Format = 'Raw'; LuksVersion = 'Luks2' }

@@ -91,6 +91,9 @@ public static class Display
         : string.Create(System.Globalization.CultureInfo.InvariantCulture,
             $"{facts.Mode}, {facts.Percent:0.0} % of {ByteSize.Format(facts.TotalBytes)}, protected by {facts.Resilience}{(facts.WasInterrupted ? ", interrupted while writing" : string.Empty)}");
 
+    /// <summary>An unfinished conversion of an image and all those behind it.</summary>
+    public static string? ChainConversion(ChainFacts? facts) => facts is null ? null : $"{facts.Mode}, {facts.Done} of {facts.Layers} layers";
+
     public static string? Reason(Exception? exception) => exception?.Message;
 
     private static IEnumerable<string> SlotParts(KeySlotFacts slot, LuksFacts luks)

@@ -156,7 +156,8 @@ public abstract class UnlockingCmdlet : SecretCmdlet
         return keys;
     }
 
-    private static void AddLayers(DiskKeys keys, Hashtable? layers)
+    /// <summary>Adds the passphrases of single images of a chain.</summary>
+    private protected static void AddLayers(DiskKeys keys, Hashtable? layers)
     {
         foreach (DictionaryEntry layer in layers ?? [])
         {

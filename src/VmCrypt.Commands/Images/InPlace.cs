@@ -1,6 +1,7 @@
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
@@ -35,4 +36,16 @@ internal static class InPlace
         bool raw = before?.Format is null or ImageFormat.Raw or ImageFormat.Luks && (plain || options.HeaderPath is not null);
         return options with { HeaderPath = plain ? null : options.HeaderPath, Format = raw ? ImageFormat.Raw : null };
     }
+
+    /// <summary>The same for every image of the backing chain.</summary>
+    public static ChainOptions ChainOf(ReencryptionOptions layers, DiskOpenOptions opening, string[] folders, bool force, ICommandHost shell) => new()
+    {
+        Layers = layers,
+        Format = opening.Format,
+        References = ReferenceMode.Fenced.With(folders, shell),
+        Force = force,
+    };
+
+    /// <summary>How a chain is to be described when it is done: each overlay names the format of what lies behind it.</summary>
+    public static DiskOpenOptions Finished(ChainOptions chain) => DiskOpenOptions.Default with { Format = chain.Format, References = chain.References };
 }

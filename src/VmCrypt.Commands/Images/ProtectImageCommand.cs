@@ -33,6 +33,15 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter WipeFreed { get; set; }
 
+    /// <summary>Every image of the backing chain, from the base up.</summary>
+    [Parameter]
+    public SwitchParameter Chain { get; set; }
+
+    /// <summary>Further folders whose files may be converted when layers name them.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] AllowedFolder { get; set; } = [];
+
     [Parameter]
     public SwitchParameter Force { get; set; }
 
@@ -41,7 +50,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
     private protected override void ProcessImage(DiskLocation location)
     {
         DiskOpenOptions opening = OpenOptions;
-        string action = opening.HeaderPath is { } header
+        string action = Chain ? "Encrypt in place, with all images behind it" : opening.HeaderPath is { } header
             ? $"Encrypt in place, with the header {header}"
             : $"Encrypt in place{(ReduceSize ? " and give up the end of the disk" : string.Empty)}";
         if (!Shell.ShouldProcess(location.Text, action, Force))
@@ -62,8 +71,12 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
         };
         NewImages.WarnOfReaders(LuksVersion, Shell);
         SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(LuksVersion));
-        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.ProtectAsync(options, passphrase, progress, token))), location, Shell);
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before: null, plain: false), token)));
+        ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;
+        InPlace.Run(() => Run((progress, token) => new ValueTask(chain is null
+            ? DiskReencryption.ProtectAsync(options, passphrase, progress, token)
+            : ChainReencryption.ProtectAsync(chain, passphrase, progress, token))), location, Shell);
+        DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
     }
 
     protected override void Dispose(bool disposing)

@@ -33,6 +33,15 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet
     [Parameter]
     public SwitchParameter WipeFreed { get; set; }
 
+    /// <summary>Every image of the backing chain, from the base up.</summary>
+    [Parameter]
+    public SwitchParameter Chain { get; set; }
+
+    /// <summary>Further folders whose files may be converted when layers name them.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] AllowedFolder { get; set; } = [];
+
     private protected override void ProcessImage(DiskLocation location)
     {
         if (!Shell.ShouldProcess(location.Text, "Go on with the conversion in place"))
@@ -50,8 +59,12 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet
         }.Read();
         using DiskKeys keys = RequireKeys();
         SecretBuffer[] passphrases = next is null ? [InPlace.SecretOf(keys)] : [InPlace.SecretOf(keys), next];
-        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.ResumeAsync(options, passphrases, progress, token))), location, Shell);
+        ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, force: false, Shell) : null;
+        InPlace.Run(() => Run((progress, token) => new ValueTask(chain is null
+            ? DiskReencryption.ResumeAsync(options, passphrases, progress, token)
+            : ChainReencryption.ResumeAsync(chain, passphrases, progress, token))), location, Shell);
         bool plain = before.Conversion?.Mode == ReencryptionMode.Decrypt;
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before, plain), token)));
+        DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before, plain) : InPlace.Finished(chain);
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
     }
 }

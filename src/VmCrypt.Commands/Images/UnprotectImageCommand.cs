@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Management.Automation;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Luks;
@@ -14,12 +15,25 @@ public sealed class UnprotectImageCommand : UnlockingCmdlet
     [Parameter]
     public ReencryptionResilience Resilience { get; set; }
 
+    /// <summary>Every image of the backing chain, from the base up.</summary>
+    [Parameter]
+    public SwitchParameter Chain { get; set; }
+
+    /// <summary>Further folders whose files may be converted when layers name them.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] AllowedFolder { get; set; } = [];
+
+    /// <summary>Passphrases of single layers, by path or file name.</summary>
+    [Parameter]
+    public Hashtable? LayerPassphrase { get; set; }
+
     [Parameter]
     public SwitchParameter Force { get; set; }
 
     private protected override void ProcessImage(DiskLocation location)
     {
-        if (!Shell.ShouldProcess(location.Text, "Decrypt in place: whoever reads the image reads the disk", Force))
+        if (!Shell.ShouldProcess(location.Text, $"Decrypt in place{(Chain ? ", with all images behind it" : string.Empty)}: whoever reads the image reads the disk", Force))
         {
             return;
         }
@@ -28,7 +42,12 @@ public sealed class UnprotectImageCommand : UnlockingCmdlet
         var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience };
         ImageDescription before = Run(token => ImageInspector.DescribeAsync(location, opening, token));
         using DiskKeys keys = KeysFor(location);
-        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.UnprotectAsync(options, InPlace.SecretOf(keys), progress, token))), location, Shell);
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before, plain: true), token)));
+        AddLayers(keys, LayerPassphrase);
+        ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;
+        InPlace.Run(() => Run((progress, token) => new ValueTask(chain is null
+            ? DiskReencryption.UnprotectAsync(options, InPlace.SecretOf(keys), progress, token)
+            : ChainReencryption.UnprotectAsync(chain, keys, progress, token))), location, Shell);
+        DiskOpenOptions finished = chain is null || before.Backing is null ? InPlace.Finished(opening, before, plain: true) : InPlace.Finished(chain);
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
     }
 }

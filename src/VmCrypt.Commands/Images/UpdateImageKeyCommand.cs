@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Management.Automation;
 using VmCrypt.Commands.Keys;
 using VmCrypt.Core.Buffers;
@@ -29,6 +30,19 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter WipeFreed { get; set; }
 
+    /// <summary>Every image of the backing chain, from the base up.</summary>
+    [Parameter]
+    public SwitchParameter Chain { get; set; }
+
+    /// <summary>Further folders whose files may be converted when layers name them.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[] AllowedFolder { get; set; } = [];
+
+    /// <summary>Passphrases of single layers, by path or file name.</summary>
+    [Parameter]
+    public Hashtable? LayerPassphrase { get; set; }
+
     [Parameter]
     public SwitchParameter Force { get; set; }
 
@@ -36,7 +50,7 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
 
     private protected override void ProcessImage(DiskLocation location)
     {
-        if (!Shell.ShouldProcess(location.Text, "Give the disk another volume key, in place", Force))
+        if (!Shell.ShouldProcess(location.Text, $"Give the disk another volume key, in place{(Chain ? ", and each image behind it one of its own" : string.Empty)}", Force))
         {
             return;
         }
@@ -53,9 +67,14 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
             WipeFreed = WipeFreed,
         };
         using DiskKeys keys = KeysFor(location);
+        AddLayers(keys, LayerPassphrase);
+        ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;
         SecretBuffer passphrase = InPlace.SecretOf(keys);
         SecretBuffer next = NewPassphrase is null && NewKeyFile is null ? passphrase : RequireNewSecret();
-        InPlace.Run(() => Run((progress, token) => new ValueTask(DiskReencryption.UpdateKeyAsync(options, passphrase, [next], progress, token))), location, Shell);
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, InPlace.Finished(opening, before: null, plain: false), token)));
+        InPlace.Run(() => Run((progress, token) => new ValueTask(chain is null
+            ? DiskReencryption.UpdateKeyAsync(options, passphrase, [next], progress, token)
+            : ChainReencryption.UpdateKeyAsync(chain, keys, [next], progress, token))), location, Shell);
+        DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
+        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
     }
 }

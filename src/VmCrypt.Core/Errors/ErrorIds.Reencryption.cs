@@ -19,4 +19,13 @@ public static partial class ErrorIds
 
     /// <summary>The image is of a format that is not converted in its place.</summary>
     public const string InPlaceUnsupported = nameof(InPlaceUnsupported);
+
+    /// <summary>The record of a backing chain's unfinished conversion is damaged.</summary>
+    public const string ChainRecordInvalid = nameof(ChainRecordInvalid);
+
+    /// <summary>A backing chain has other layers than when its conversion began.</summary>
+    public const string ChainChanged = nameof(ChainChanged);
+
+    /// <summary>Another image is built on a layer that is to be converted.</summary>
+    public const string LayerHasOtherUsers = nameof(LayerHasOtherUsers);
 }

@@ -47,6 +47,9 @@ public sealed record LuksFacts(
     /// <summary>LUKS2: how far a re-encryption is, given the length of the payload's device; null where none is under way, or of an unknown kind.</summary>
     internal Func<long, ReencryptionFacts?>? Reencryption { get; init; }
 
+    /// <summary>The salt of the volume key's digest in base64: another volume key has another one, whatever becomes of its passphrases.</summary>
+    internal string KeyMark { get; init; } = string.Empty;
+
     /// <summary>LUKS2: what is wrong with one of the two copies of the header; null when both are good. The next change repairs it.</summary>
     public VmCryptException? DamagedCopy { get; init; }
 

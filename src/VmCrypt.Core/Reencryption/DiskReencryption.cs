@@ -91,7 +91,7 @@ public static class DiskReencryption
         await image.UndoPreparedAsync(cancellationToken);
         if (!await image.IsUnfinishedAsync(cancellationToken))
         {
-            await BeginProtectionAsync(image, image.Options, passphrase, cancellationToken);
+            await BeginProtectionAsync(image, passphrase, cancellationToken);
         }
 
         await image.RunAsync(ReencryptionMode.Encrypt, [passphrase], progress, cancellationToken);
@@ -130,17 +130,9 @@ public static class DiskReencryption
             LuksHeader header = await image.OpenLuksAsync(cancellationToken);
             Unlocked unlocked = await header.UnlockAsync(passphrase, slot: null, cancellationToken);
             using VolumeKey key = unlocked.Key;
-            if (!options.DropOtherSlots)
-            {
-                await Passphrases.RequireNoOthersAsync(header, unlocked.Slot, passphrase, cancellationToken);
-            }
-
-            LuksVersion version = options.Version ?? header.Version;
-            LuksFormatOptions target = ByLuks2(options.Encryption with { Version = version }, header.Payload.SectorSize);
-            target.RequireKey();
-            image.RequireWholeSectors(header, target.PayloadSectorSize);
+            LuksFormatOptions target = await PlanUpdateAsync(image, header, unlocked.Slot, passphrase, cancellationToken);
             await BeginByLuks2Async(image, header, () => Luks2ReencryptStart.UpdateAsync(
-                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(version), options.Resilience, cancellationToken), cancellationToken);
+                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(options.Version ?? header.Version), options.Resilience, cancellationToken), cancellationToken);
         }
 
         await image.RunAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
@@ -158,9 +150,42 @@ public static class DiskReencryption
         await image.RunAsync(expected: null, passphrases, progress, cancellationToken);
     }
 
-    private static async Task BeginProtectionAsync(
-        ReencryptedImage image, ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
+    /// <summary>Refuses what could not be converted, before anything is touched. Nothing of the image is under way.</summary>
+    /// <param name="image">With its header in front.</param>
+    /// <param name="mode">What is to be done.</param>
+    /// <param name="passphrase">Opens the old key; borrowed. Null for a plain disk.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    internal static async ValueTask CheckAsync(ReencryptedImage image, ReencryptionMode mode, SecretBuffer? passphrase, CancellationToken cancellationToken)
     {
+        if (mode == ReencryptionMode.Encrypt)
+        {
+            _ = await PlanProtectionAsync(image, cancellationToken);
+            return;
+        }
+
+        LuksHeader header = await image.OpenLuksAsync(cancellationToken);
+        Unlocked unlocked = await header.UnlockAsync(passphrase!, slot: null, cancellationToken);
+        unlocked.Key.Dispose();
+        if (mode == ReencryptionMode.Reencrypt)
+        {
+            await PlanUpdateAsync(image, header, unlocked.Slot, passphrase!, cancellationToken);
+        }
+    }
+
+    private static async Task BeginProtectionAsync(ReencryptedImage image, SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        ReencryptionOptions options = image.Options;
+        LuksFormatOptions luks = await PlanProtectionAsync(image, cancellationToken);
+        string[] flags = FlagsFor(options.Version ?? LuksVersion.Luks2);
+        await (options.HeaderPath is not null
+            ? image.CreateHeaderAsync(luks, passphrase, flags, options.Resilience, cancellationToken)
+            : HeaderInFront.BeginAsync(image.Data, image.Shelf, luks, passphrase, flags, !options.ReduceSize, cancellationToken));
+    }
+
+    /// <summary>The header to make for a plain disk that can have one.</summary>
+    private static async ValueTask<LuksFormatOptions> PlanProtectionAsync(ReencryptedImage image, CancellationToken cancellationToken)
+    {
+        ReencryptionOptions options = image.Options;
         await image.RequireNoContainerAsync(cancellationToken);
         if (image.HasDetachedHeader || await FormatProbe.RecogniseAsync(image.Data, cancellationToken) == ImageFormat.Luks)
         {
@@ -169,27 +194,36 @@ public static class DiskReencryption
 
         LuksVersion version = options.Version ?? LuksVersion.Luks2;
         LuksFormatOptions luks = ByLuks2(options.Encryption with { Version = version }, image.Data.Length % 4096 == 0 ? 4096 : 512);
-        string[] flags = FlagsFor(version);
         if (image.Data.Length % luks.PayloadSectorSize != 0 || image.Data.Length == 0)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter,
                 $"The image {options.Location} has {image.Data.Length} bytes, which are not whole sectors of {luks.PayloadSectorSize}.");
         }
 
-        if (options.HeaderPath is not null)
-        {
-            await image.CreateHeaderAsync(luks, passphrase, flags, options.Resilience, cancellationToken);
-            return;
-        }
-
         bool grows = !options.ReduceSize;
-        if ((grows && !image.Data.Traits.CanResize) || (!grows && image.Data.Length <= 2 * luks.HeaderLength))
+        if (options.HeaderPath is null && ((grows && !image.Data.Traits.CanResize) || (!grows && image.Data.Length <= 2 * luks.HeaderLength)))
         {
             throw new RefusedException(ErrorIds.NoRoomForHeader,
                 $"The image {options.Location} of {image.Data.Length} bytes has no room for a header of {luks.HeaderLength}: let its last {2 * luks.HeaderLength} bytes be given up, or name a detached header.");
         }
 
-        await HeaderInFront.BeginAsync(image.Data, image.Shelf, luks, passphrase, flags, grows, cancellationToken);
+        return luks;
+    }
+
+    /// <summary>The encryption that a disk gets whose header is <paramref name="header"/>.</summary>
+    private static async ValueTask<LuksFormatOptions> PlanUpdateAsync(
+        ReencryptedImage image, LuksHeader header, int slot, SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        ReencryptionOptions options = image.Options;
+        if (!options.DropOtherSlots)
+        {
+            await Passphrases.RequireNoOthersAsync(header, slot, passphrase, cancellationToken);
+        }
+
+        LuksFormatOptions target = ByLuks2(options.Encryption with { Version = options.Version ?? header.Version }, header.Payload.SectorSize);
+        target.RequireKey();
+        image.RequireWholeSectors(header, target.PayloadSectorSize);
+        return target;
     }
 
     // QEMU opens LUKS1 alone: what is refused or cancelled before it begins leaves the header what it was.

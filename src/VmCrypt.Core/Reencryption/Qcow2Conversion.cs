@@ -28,6 +28,26 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
     public static ZoneProtection ProtectionOf(ReencryptionResilience resilience, long capacity) =>
         new(resilience, HashKind.Sha256, Qcow2ZonePlan.Sector, capacity);
 
+    /// <summary>Refuses what could not be converted, before anything is touched. Nothing of the file is under way.</summary>
+    /// <param name="mode">What is to be done.</param>
+    /// <param name="passphrase">Opens the old key; borrowed. Null for a plain disk.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    public async ValueTask CheckAsync(ReencryptionMode mode, SecretBuffer? passphrase, CancellationToken cancellationToken)
+    {
+        if (mode != ReencryptionMode.Decrypt)
+        {
+            _ = TargetOf(options.Version ?? LuksVersion.Luks1);
+        }
+
+        await (mode switch
+        {
+            ReencryptionMode.Encrypt => RequirePlainAsync(cancellationToken),
+            ReencryptionMode.Reencrypt => RequireSlotsAsync(passphrase!, cancellationToken),
+            _ => ValueTask.CompletedTask,
+        });
+        (await new Qcow2Preparation(options, file).CheckAsync(mode, passphrase, cancellationToken))?.Dispose();
+    }
+
     public async Task ProtectAsync(SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         if (await ConversionPointer.FindAsync(file, cancellationToken) is null)

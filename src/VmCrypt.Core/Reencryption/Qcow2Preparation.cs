@@ -26,12 +26,7 @@ internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice
     public async ValueTask RunAsync(
         ReencryptionMode mode, SecretBuffer? current, LuksFormatOptions? target, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
     {
-        var metadata = await Qcow2Metadata.ReadAsync(file, cancellationToken);
-        RequireConvertible(metadata.ToFacts());
-        // Of a snapshot they cannot be unpacked: it is not written to.
-        bool allowCompressed = mode == ReencryptionMode.Decrypt || metadata.Snapshots.Count == 0;
-        await GuestClusters.FindAsync(file, metadata, allowCompressed, cancellationToken);
-        using VolumeKey? before = current is null ? null : await OpenAsync(current, cancellationToken);
+        using VolumeKey? before = await CheckAsync(mode, current, cancellationToken);
         byte[] sector;
         try
         {
@@ -46,6 +41,17 @@ internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice
 
         await file.WriteAsync(0, sector, CancellationToken.None);
         await file.FlushAsync(CancellationToken.None);
+    }
+
+    /// <summary>Refuses what cannot be converted, and opens the old key, which is the caller's; null of a plain disk.</summary>
+    public async ValueTask<VolumeKey?> CheckAsync(ReencryptionMode mode, SecretBuffer? current, CancellationToken cancellationToken)
+    {
+        var metadata = await Qcow2Metadata.ReadAsync(file, cancellationToken);
+        RequireConvertible(metadata.ToFacts());
+        // Of a snapshot they cannot be unpacked: it is not written to.
+        bool allowCompressed = mode == ReencryptionMode.Decrypt || metadata.Snapshots.Count == 0;
+        await GuestClusters.FindAsync(file, metadata, allowCompressed, cancellationToken);
+        return current is null ? null : await OpenAsync(current, cancellationToken);
     }
 
     /// <summary>The step (3).</summary>

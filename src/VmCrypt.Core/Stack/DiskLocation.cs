@@ -25,7 +25,10 @@ public sealed class DiskLocation
     public string? Folder => IsNbd ? null : Path.GetDirectoryName(Text);
 
     /// <summary>Where the header of a local image lies while it is converted in its place and has no room for it; null for NBD and devices.</summary>
-    internal string? HeaderBeside => IsNbd || LocalDisk.IsBlockDevice(Text) ? null : FilePlatform.FinalPath(Text) + HeaderExtension;
+    internal string? HeaderBeside => Beside(HeaderExtension);
+
+    /// <summary>A file that belongs to a local image, named after it; null for NBD and devices.</summary>
+    internal string? Beside(string extension) => IsNbd || LocalDisk.IsBlockDevice(Text) ? null : FilePlatform.FinalPath(Text) + extension;
 
     /// <summary>Reads a path or an <c>nbd://</c>, <c>nbd+unix://</c>, <c>nbds://</c>, <c>nbds+unix://</c> URI.</summary>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.LocationInvalid"/>.</exception>

@@ -70,6 +70,9 @@ public sealed record ImageDescription
     /// <summary>How far an unfinished conversion in its place is; null where none is under way.</summary>
     public ReencryptionFacts? Conversion { get; init; }
 
+    /// <summary>How far an unfinished conversion of this image and all those behind it is; null where none is under way.</summary>
+    public ChainFacts? Chain { get; init; }
+
     /// <summary>Why the image cannot be opened in spite of being recognised; null when it can.</summary>
     public VmCryptException? Unusable { get; init; }
 

@@ -21,6 +21,11 @@ public static class ImageInspector
         DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
     {
         options = options with { Writable = false };
+        if (!options.HeadersOnly && await ChainRecord.ReadAsync(location, cancellationToken) is { } record)
+        {
+            return await DescribeChainAsync(location, options, record, cancellationToken);
+        }
+
         try
         {
             return await OpenAndDescribeAsync(location, options, cancellationToken);
@@ -68,10 +73,10 @@ public static class ImageInspector
             await using DiskStack disk = await DiskStack.OpenAsync(location, options, cancellationToken);
             return await DescribeAsync(disk.Active, cancellationToken);
         }
-        catch (VmCryptException reason) when (!options.HeadersOnly && IsAboutOtherFiles(reason))
+        catch (VmCryptException reason) when (!options.HeadersOnly && (IsAboutOtherFiles(reason) || IsAboutConversion(reason)))
         {
             ImageDescription alone = await OpenAndDescribeAsync(location, options with { HeadersOnly = true }, cancellationToken);
-            return alone with { Unusable = reason };
+            return alone with { Unusable = alone.Unusable ?? reason };
         }
         catch (UnsupportedFeatureException reason)
         {
@@ -82,6 +87,23 @@ public static class ImageInspector
     /// <summary>The image itself is sound, but what it refers to is not to be had.</summary>
     internal static bool IsAboutOtherFiles(VmCryptException reason) => reason.ErrorId is ErrorIds.ReferencedFileMissing or ErrorIds.PathFenced
         or ErrorIds.ReferenceNotFollowed or ErrorIds.ReferenceUnsupported or ErrorIds.DataFileUnnamed or ErrorIds.ParentMismatch;
+
+    // Of the image itself, or of one behind it.
+    private static bool IsAboutConversion(VmCryptException reason) =>
+        reason.ErrorId is ErrorIds.Qcow2ConversionUnfinished or ErrorIds.Luks2ReencryptionUnfinished;
+
+    private static async ValueTask<ImageDescription> DescribeChainAsync(
+        DiskLocation location, DiskOpenOptions options, ChainRecord record, CancellationToken cancellationToken)
+    {
+        List<ChainImage> chain = await BackingChain.DescribeAsync(location, options, converting: true, cancellationToken);
+        ImageDescription? whole = null;
+        foreach (ChainImage layer in Enumerable.Reverse(chain))
+        {
+            whole = layer.Image with { Backing = whole, Unusable = layer.Image.Unusable ?? whole?.Unusable };
+        }
+
+        return whole! with { Chain = record.Describe(chain) };
+    }
 
     private static async ValueTask<ImageDescription> DescribeAsync(StackImage image, CancellationToken cancellationToken)
     {

@@ -10,7 +10,7 @@ namespace VmCrypt.Core.Stack;
 internal sealed partial class StackOpener(DiskOpenOptions options)
 {
     // Far beyond any chain that a person can handle, and short enough that a hostile one ends soon.
-    private const int MaxImages = 200;
+    public const int MaxImages = 200;
 
     private readonly HashSet<string> _opened = new(StringComparer.Ordinal);
 
@@ -78,10 +78,12 @@ internal sealed partial class StackOpener(DiskOpenOptions options)
     {
         if (!_opened.Add(location.Text) || _opened.Count > MaxImages)
         {
-            throw new InvalidImageException(ErrorIds.BackingChainInvalid,
-                $"The backing chain leads back to {location}, or has more than {MaxImages} images.");
+            throw EndlessChain(location);
         }
     }
+
+    public static InvalidImageException EndlessChain(DiskLocation location) => new(ErrorIds.BackingChainInvalid,
+        $"The backing chain leads back to {location}, or has more than {MaxImages} images.");
 
     // Such an image is neither what it was nor what it will be, whatever its first bytes say.
     private static void RequireNoHeaderBeside(DiskLocation location)
@@ -257,7 +259,8 @@ internal sealed partial class StackOpener(DiskOpenOptions options)
         }
     }
 
-    private static ImageFormat? FormatOf(Qcow2Backing backing, DiskLocation owner) => backing.Format switch
+    /// <summary>The format that an image names for the one behind it; null where it names none.</summary>
+    public static ImageFormat? FormatOf(Qcow2Backing backing, DiskLocation owner) => backing.Format switch
     {
         null => null,
         "raw" or "file" or "host_device" => ImageFormat.Raw,

@@ -15,7 +15,10 @@ internal static class Luks1Facts
             header.DigestIterations,
             header.PayloadOffset,
             Luks1Layout.SectorSize,
-            [.. header.Slots.Select((slot, number) => Describe(source, slot, number))]);
+            [.. header.Slots.Select((slot, number) => Describe(source, slot, number))])
+        {
+            KeyMark = Convert.ToBase64String(header.DigestSalt.AsSpan()),
+        };
     }
 
     private static KeySlotFacts Describe(in Luks1Header header, Luks1Slot slot, int number) => new()

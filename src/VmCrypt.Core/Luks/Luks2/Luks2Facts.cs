@@ -30,6 +30,7 @@ internal static class Luks2Facts
             Flags = [.. metadata.Config.Flags],
             Requirements = [.. metadata.Config.Requirements],
             Reencryption = Luks2Requirements.KnowsReencryption(metadata.Config) ? length => Luks2ReencryptPlan.Describe(metadata, length) : null,
+            KeyMark = Word(digest, "salt"),
             DamagedCopy = damagedCopy,
         };
     }
