@@ -3,7 +3,6 @@ using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Keys;
 using VmCrypt.Core.Libvirt;
-using VmCrypt.Core.Luks;
 using VmCrypt.Core.Machines;
 using VmCrypt.Core.Stack;
 using VmCrypt.Interop.Tests.Libvirt;

@@ -1,7 +1,6 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
 using VmCrypt.Interop.Tests.Luks;

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Core.Nbd.Authorization;
@@ -8,6 +9,7 @@ namespace VmCrypt.Core.Nbd.Authorization;
 /// many of them: whoever finds no free one, or gets no answer in time, is refused and told why; the thread is free again when its
 /// module has answered.
 /// </remarks>
+[SuppressMessage("Design", "CA1001", Justification = "A check that nobody waits for any more frees its place later.")]
 internal sealed class PamAuthorization : NbdAuthorization
 {
     public const int MaxChecks = 8;
