@@ -28,4 +28,7 @@ public static partial class ErrorIds
 
     /// <summary>Another image is built on a layer that is to be converted.</summary>
     public const string LayerHasOtherUsers = nameof(LayerHasOtherUsers);
+
+    /// <summary>The image is of a format whose disk cannot be used while it is converted in its place.</summary>
+    public const string LiveConversionUnsupported = nameof(LiveConversionUnsupported);
 }

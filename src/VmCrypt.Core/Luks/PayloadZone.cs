@@ -4,6 +4,8 @@ namespace VmCrypt.Core.Luks;
 internal readonly record struct PayloadZone(long Offset, long Length)
 {
     public long End => Offset + Length;
+
+    public bool Overlaps(PayloadZone other) => Offset < other.End && other.Offset < End;
 }
 
 /// <summary>How far a payload is rewritten.</summary>

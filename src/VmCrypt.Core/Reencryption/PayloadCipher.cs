@@ -10,6 +10,10 @@ internal sealed class PayloadCipher(PayloadSide before, PayloadSide after) : IDi
         new PayloadSide(Luks2ReencryptKeys.CipherOf(plan.Before, keys.Before), plan.Before.Crypt?.IvTweak ?? 0),
         new PayloadSide(Luks2ReencryptKeys.CipherOf(plan.After, keys.After), plan.After.Crypt?.IvTweak ?? 0));
 
+    public PayloadSide Before => before;
+
+    public PayloadSide After => after;
+
     /// <param name="offset">From the start of the finished payload.</param>
     /// <param name="bytes">Whole sectors of both sides.</param>
     public void Convert(long offset, Span<byte> bytes)

@@ -2,17 +2,19 @@ using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Reencryption.Live;
 
 namespace VmCrypt.Core.Reencryption;
 
 /// <summary>Rewrites a payload zone by zone, from where the header says it is to its end.</summary>
 /// <remarks>
-/// <para>A zone that is rewritten in its place: (1) the old bytes are read; (2) their checksums, or they themselves, go to the header's area, flush;
+/// <para>A zone that is rewritten in its place: (1) the old bytes are read, flush; (2) their checksums, or they themselves, go to the header's area, flush;
 /// (3) the header says which zone is hot, flush; (4) the new bytes are written, flush; (5) the header says that the zone is done, flush.
 /// One that moves goes without (2), because its old bytes are not overwritten.</para>
 /// <para>After a crash in (1) or (2) the zone is old; from (3) on, whatever of (4) has reached the medium, <see cref="ZoneRecovery"/>
 /// makes it new. The step (5) of the last zone is that which ends the re-encryption. While a zone is written the next one is read.</para>
-/// <para>Cancelled between zones, or while one is read; never while one is written.</para>
+/// <para>Cancelled between zones, or while one is read; never while one is written. A guest may use the disk meanwhile, see <see cref="ZoneGate"/>:
+/// from (1) on its writes wait, and where the zone is rewritten in its place its reads wait from (4) on, until (5).</para>
 /// </remarks>
 internal sealed class PayloadReencryption : IDisposable
 {
@@ -29,6 +31,7 @@ internal sealed class PayloadReencryption : IDisposable
     private readonly PayloadCipher _cipher;
     private readonly ZoneProtection _protection;
     private readonly ZoneIO _io;
+    private readonly ZoneGate _gate;
     private readonly long _length;
     private readonly long _longest;
     private ZoneBuffer _current;
@@ -38,9 +41,11 @@ internal sealed class PayloadReencryption : IDisposable
     /// <param name="journal">Borrowed.</param>
     /// <param name="payload">What is rewritten; its ciphers are taken.</param>
     /// <param name="zoneLength">Bytes of a zone at most.</param>
+    /// <param name="gate">Lets a guest use the disk meanwhile; null where there is none.</param>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.Luks2ReencryptionUnsupported"/>.</exception>
-    public PayloadReencryption(IBlockDevice data, IZoneJournal journal, Payload payload, int zoneLength = DefaultZoneLength)
+    public PayloadReencryption(IBlockDevice data, IZoneJournal journal, Payload payload, int zoneLength = DefaultZoneLength, ZoneGate? gate = null)
     {
+        _gate = gate ?? new ZoneGate();
         _data = data;
         _journal = journal;
         _plan = journal.Plan;
@@ -88,7 +93,16 @@ internal sealed class PayloadReencryption : IDisposable
             var recovery = new ZoneRecovery(_data, _journal, _map, _io, _cipher, _protection);
             await recovery.RunAsync(hot, _current, cancellationToken);
             done += hot.Length;
-            await CommitAsync(done);
+            if (done < _length)
+            {
+                await _journal.CommitAsync(_length, new PayloadPosition(done));
+            }
+        }
+
+        bool isOpen = done < _length;
+        if (isOpen)
+        {
+            _gate.Open(_plan, _length, done);
         }
 
         Task<bool> loading = LoadNextAsync(done, cancellationToken);
@@ -97,24 +111,29 @@ internal sealed class PayloadReencryption : IDisposable
             while (await loading)
             {
                 (_current, _next) = (_next, _current);
-                PayloadZone zone = _current.Zone;
                 cancellationToken.ThrowIfCancellationRequested();
                 await ProtectAsync();
-                loading = LoadNextAsync(DoneAfter(zone), cancellationToken);
-                await _io.StoreAsync(_current);
-                await _data.FlushAsync(CancellationToken.None);
-                done = DoneAfter(zone);
-                await CommitAsync(done);
+                done = DoneAfter(_current.Zone);
+                loading = LoadNextAsync(done, cancellationToken);
+                await StoreAsync();
                 progress?.Report(new JobProgress(Activity, done, _length) { BeforeBytes = before });
             }
+
+            await FinishAsync();
         }
-        finally
+        catch (Exception fault)
         {
             // It reads into a buffer that is about to be wiped.
             await ((Task)loading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _gate.Stop(fault);
+            throw;
         }
 
-        await _journal.FinishAsync(_length);
+        if (!isOpen)
+        {
+            _gate.Open(_plan, _length, _length);
+        }
+
         progress?.Report(new JobProgress(Activity, _length, _length) { BeforeBytes = before });
     }
 
@@ -132,17 +151,16 @@ internal sealed class PayloadReencryption : IDisposable
         _ => "Re-encrypting",
     };
 
-    // The end is not told before FinishAsync, which tells it in one change.
-    private ValueTask CommitAsync(long done) => done < _length ? _journal.CommitAsync(_length, new PayloadPosition(done)) : ValueTask.CompletedTask;
-
     private long DoneAfter(PayloadZone zone) => _plan.DoneBefore(zone, _length) + zone.Length;
 
     /// <summary>Loads the next zone that has anything to do; false where there is none.</summary>
     private async Task<bool> LoadNextAsync(long done, CancellationToken cancellationToken)
     {
+        _next.Claim = _gate.Claim();
         while (done < _length)
         {
             PayloadZone zone = _plan.Next(done, _length, _longest);
+            await _gate.ExtendAsync(_next.Claim, zone, cancellationToken);
             List<ZoneRun> runs = await _map.RunsAsync(zone, cancellationToken);
             if (!await _map.IsIdleAsync(zone, runs, cancellationToken))
             {
@@ -159,10 +177,13 @@ internal sealed class PayloadReencryption : IDisposable
 
     private async ValueTask ProtectAsync()
     {
+        _gate.Engage();
         PayloadZone zone = _current.Zone;
         bool inPlace = IsInPlace(zone);
         if (inPlace)
         {
+            // A checksum of what a power cut takes back would fit nothing.
+            await _data.FlushAsync(CancellationToken.None);
             await _journal.ProtectAsync(_protection.UsesJournal ? _current.Bytes : _current.Record((int)_protection.RecordLength(zone.Length)));
         }
 
@@ -171,6 +192,32 @@ internal sealed class PayloadReencryption : IDisposable
         {
             await _io.ConvertAsync(_current);
         }
+    }
+
+    private async Task StoreAsync()
+    {
+        PayloadZone zone = _current.Zone;
+        if (IsInPlace(zone))
+        {
+            await _gate.CloseAsync(_current.Claim);
+        }
+
+        await _io.StoreAsync(_current);
+        await _data.FlushAsync(CancellationToken.None);
+        long done = DoneAfter(zone);
+        if (done < _length)
+        {
+            await _journal.CommitAsync(_length, new PayloadPosition(done));
+            await _gate.CompleteAsync(_current.Claim);
+        }
+    }
+
+    /// <summary>Tells the end in one change, that of the last zone included.</summary>
+    private async Task FinishAsync()
+    {
+        _gate.Engage();
+        await _journal.FinishAsync(_length);
+        await _gate.CompleteAllAsync();
     }
 
     private bool IsInPlace(PayloadZone zone) => _plan.Source(zone) == _plan.Target(zone);

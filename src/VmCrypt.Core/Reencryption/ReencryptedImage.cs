@@ -5,6 +5,7 @@ using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Luks.Luks2;
 using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Core.Reencryption;
@@ -37,6 +38,9 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     public IBlockDevice Data { get; }
 
     public IHeaderShelf Shelf { get; }
+
+    /// <summary>Gets the plain disk for who uses it meanwhile; null where nobody does.</summary>
+    public LiveDisk? Live { get; set; }
 
     /// <summary>The detached header that was named exists.</summary>
     public bool HasDetachedHeader => _detached is not null;
@@ -303,7 +307,8 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
         using Luks2ReencryptKeys keys = unlocked;
         var payload = PayloadReencryption.Payload.Of(Data, header.Plan, keys, _options.LeaveHoles);
-        using var run = new PayloadReencryption(Data, header, payload, _options.ZoneLength);
+        ZoneGate? gate = Live?.Attach(Data, header.Plan, payload.Length, PayloadCipher.Of(header.Plan, keys));
+        using var run = new PayloadReencryption(Data, header, payload, _options.ZoneLength, gate);
         await run.RunAsync(progress, cancellationToken);
     }
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Reencryption.Live;
 
 namespace VmCrypt.Core.Reencryption;
 
@@ -10,6 +11,9 @@ internal sealed class ZoneBuffer(int capacity, int recordCapacity) : IDisposable
     private readonly byte[] _record = new byte[recordCapacity];
 
     public PayloadZone Zone { get; private set; }
+
+    /// <summary>Keeps the guest away from the zone, and from those before it that have nothing to do.</summary>
+    public ZoneClaim Claim { get; set; } = null!;
 
     /// <summary>Runs of the zone, in order and without gaps.</summary>
     public IReadOnlyList<ZoneRun> Runs { get; private set; } = [];

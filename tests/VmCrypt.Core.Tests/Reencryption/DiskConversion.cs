@@ -6,6 +6,7 @@ using VmCrypt.Core.Errors;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Luks.Luks2.Reencrypt;
 using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 using VmCrypt.Core.Tests.Luks;
 using VmCrypt.Core.Tests.Support;
@@ -18,6 +19,7 @@ internal sealed class DiskConversion
     public const string NewPassphrase = "new";
 
     private const int ZoneLength = 64 << 10;
+    private const int LiveZoneLength = 8 << 10;
 
     // The least key material, and room for a few slots.
     private static readonly LuksFormatOptions s_small = Sample.Luks2Options with
@@ -54,6 +56,9 @@ internal sealed class DiskConversion
         "update", "update journal", "update detached",
         "protect luks1", "unprotect luks1", "update luks1",
     ];
+
+    /// <summary>The length of a disk that has several small zones: one that moves has a first zone as long as the header.</summary>
+    public static int LiveLength(string name) => name.StartsWith("update", StringComparison.Ordinal) || name.Contains("detached", StringComparison.Ordinal) ? 120 << 10 : 320 << 10;
 
     /// <summary>What the guest has on its disk.</summary>
     public byte[] Plain { get; }
@@ -173,11 +178,27 @@ internal sealed class DiskConversion
         Shelf.Plan = plan;
         Shelf.Wrap = wrap;
         await using ReencryptedImage image = Open(wrap);
+        await ConvertAsync(image, null, Sample.Token);
+    }
+
+    /// <summary>Converts, or goes on with it, in small zones and in the background.</summary>
+    public async Task<LiveConversion> StartLiveAsync(Func<IBlockDevice, IBlockDevice> wrap)
+    {
+        Shelf.Plan = null;
+        Shelf.Wrap = wrap;
+        var image = new ReencryptedImage(_options with { ZoneLength = LiveZoneLength }, wrap(Data), Shelf, Header is null ? null : wrap(Header));
+        LiveConversion? live = await LiveConversion.StartAsync(image, ConvertAsync, Sample.Token);
+        Assert.NotNull(live);
+        return live;
+    }
+
+    private async Task ConvertAsync(ReencryptedImage image, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
         using SecretBuffer old = Sample.Secret(Sample.Passphrase);
         using SecretBuffer next = Sample.Secret(NewPassphrase);
-        await (Protects ? DiskReencryption.ProtectAsync(image, old, null, Sample.Token)
-            : Unprotects ? DiskReencryption.UnprotectAsync(image, old, null, Sample.Token)
-            : DiskReencryption.UpdateKeyAsync(image, old, [next], null, Sample.Token));
+        await (Protects ? DiskReencryption.ProtectAsync(image, old, progress, cancellationToken)
+            : Unprotects ? DiskReencryption.UnprotectAsync(image, old, progress, cancellationToken)
+            : DiskReencryption.UpdateKeyAsync(image, old, [next], progress, cancellationToken));
     }
 
     public Task ResumeAsync() => ResumeAsync(Sample.Passphrase);
@@ -259,12 +280,19 @@ internal sealed class DiskConversion
         }
     }
 
+    /// <summary>What the guest finds when the conversion is done.</summary>
+    public async Task<byte[]> FindAsync()
+    {
+        byte[]? found = Unprotects ? Data.ToArray() : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase);
+        Assert.NotNull(found);
+        return found;
+    }
+
     /// <summary>The conversion is done: the guest's bytes are where they belong, nothing is left over.</summary>
     public async Task VerifyAsync()
     {
-        byte[]? found = Unprotects ? Data.ToArray() : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase);
+        byte[] found = await FindAsync();
 
-        Assert.NotNull(found);
         Assert.Equal(Unprotects && Header is null ? null : VersionOf(_name), LuksHeader.Probe((Header ?? Data).ToArray().AsSpan(0, 8)));
         Assert.Equal(Plain.Length, _options.ReduceSize ? Plain.Length : found.Length);
         Assert.Equal(SHA256.HashData(Plain), SHA256.HashData(found.AsSpan(0, Plain.Length)));
