@@ -15,6 +15,7 @@ internal static class FuzzTargets
         new QcowTarget(),
         new Qcow2Target(),
         new Qcow2WriteTarget(),
+        new Qcow2ConversionTarget(),
         new VhdxTarget(),
         new VhdxLogTarget(),
         new VhdTarget(),

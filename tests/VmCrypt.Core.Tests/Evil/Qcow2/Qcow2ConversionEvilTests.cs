@@ -1,8 +1,10 @@
 using System.Buffers.Binary;
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Images.Qcow2.InPlace;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Tests.Luks;
 using VmCrypt.Core.Tests.Reencryption;
 
@@ -108,6 +110,69 @@ public sealed class Qcow2ConversionEvilTests
             torn[bytes] = written[bytes];
             await sample.File.WriteAsync(slot, torn, Sample.Token);
             Assert.Equal(bytes == ConversionState.Size - 1 ? next.Sequence : last.Sequence, (await sample.JournalAsync()).State.Sequence);
+        }
+    }
+
+    [Fact]
+    public async Task A_record_torn_at_any_byte_is_that_of_a_zone_that_was_not_begun()
+    {
+        Qcow2Sample sample = (await s_stopped.Value).Clone();
+        ConversionJournal journal = await sample.JournalAsync();
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer next = Sample.Secret(Qcow2Sample.NewPassphrase);
+        using Qcow2Keys keys = await Qcow2Keys.UnlockAsync(sample.File, journal.State, [old, next], Sample.Token);
+        ZoneProtection protection = Qcow2Conversion.ProtectionOf(ReencryptionResilience.Checksum, journal.RecordCapacity);
+        byte[] record = new byte[protection.RecordLength(journal.State.HotLength)];
+        await sample.File.ReadAsync(journal.RecordOffset, record, Sample.Token);
+        Assert.NotNull((await PositionAsync()).Hot);
+
+        for (int at = 0; at < record.Length; at++)
+        {
+            record[at] ^= 1;
+            await sample.File.WriteAsync(journal.RecordOffset, record, Sample.Token);
+            Assert.Equal(new PayloadPosition(journal.State.Done), await PositionAsync());
+            record[at] ^= 1;
+        }
+
+        async Task<PayloadPosition> PositionAsync() =>
+            (await Qcow2Journal.OpenAsync(sample.File, journal, keys, protection, Sample.Token)).Position(journal.State.End);
+    }
+
+    [Fact]
+    public async Task Headers_changed_at_any_byte_are_not_believed()
+    {
+        Qcow2Sample sample = (await s_stopped.Value).Clone();
+        ConversionJournal journal = await sample.JournalAsync();
+        long headers = journal.Place.Offset + 8192;
+        byte[] one = new byte[1];
+
+        for (long at = headers; at < journal.RecordOffset; at++)
+        {
+            await sample.File.ReadAsync(at, one, Sample.Token);
+            one[0] ^= 1;
+            await sample.File.WriteAsync(at, one, Sample.Token);
+            var error = await Assert.ThrowsAsync<InvalidImageException>(() => journal.ReadHeadersAsync(Sample.Token).AsTask());
+            Assert.Equal(ErrorIds.Qcow2ConversionInvalid, error.ErrorId);
+            one[0] ^= 1;
+            await sample.File.WriteAsync(at, one, Sample.Token);
+        }
+    }
+
+    [Fact]
+    public async Task Two_states_that_are_both_torn_leave_nothing_to_go_on_with()
+    {
+        Qcow2Sample sample = (await s_stopped.Value).Clone();
+        ConversionJournal journal = await sample.JournalAsync();
+        byte[] state = journal.State.Encode();
+
+        for (int at = 0; at < ConversionState.Size; at++)
+        {
+            state[at] ^= 1;
+            await sample.File.WriteAsync(journal.Place.Offset, state, Sample.Token);
+            await sample.File.WriteAsync(journal.Place.Offset + 4096, state, Sample.Token);
+            var error = await Assert.ThrowsAsync<InvalidImageException>(sample.JournalAsync);
+            Assert.Equal(ErrorIds.Qcow2ConversionInvalid, error.ErrorId);
+            state[at] ^= 1;
         }
     }
 
