@@ -1,5 +1,4 @@
 using VmCrypt.Core.Block;
-using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
