@@ -63,14 +63,15 @@ internal sealed class InPlaceBench : IBench, IDisposable
     }
 
     // What was written before is on the medium, so that nobody pays for another's pages.
-    private static void Copy(BenchFolder folder, string source)
+    internal static void Copy(BenchFolder folder, string source)
     {
         folder.Delete("disk", "peer.luks", "aside");
         File.Copy(folder[source], folder["disk"]);
         _ = Peer.Run("sync", folder["disk"]);
     }
 
-    private static void Convert(BenchFolder folder, Func<ReencryptionOptions, SecretBuffer, IProgress<Core.Block.JobProgress>?, CancellationToken, Task> convert)
+    /// <summary>Runs a conversion of the file named disk.</summary>
+    internal static void Convert(BenchFolder folder, Func<ReencryptionOptions, SecretBuffer, IProgress<Core.Block.JobProgress>?, CancellationToken, Task> convert)
     {
         using SecretBuffer secret = BenchFolder.Key();
         var options = new ReencryptionOptions

@@ -4,7 +4,7 @@ namespace VmCrypt.Bench;
 internal static class Program
 {
     private static readonly IBench[] s_areas =
-        [new CryptoBench(), new DiskBench(), new InPlaceBench(), new KeyStoreBench(), new NbdBench(), new NbdTlsBench(), new ProofBench(), new UsbBench(), new WipeBench()];
+        [new CryptoBench(), new DiskBench(), new InPlaceBench(), new KeyStoreBench(), new NbdBench(), new NbdTlsBench(), new ProofBench(), new Qcow2InPlaceBench(), new UsbBench(), new WipeBench()];
 
     public static int Main(string[] arguments)
     {
