@@ -132,7 +132,7 @@ public static class DiskReencryption
             using VolumeKey key = unlocked.Key;
             LuksFormatOptions target = await PlanUpdateAsync(image, header, unlocked.Slot, passphrase, cancellationToken);
             await BeginByLuks2Async(image, header, () => Luks2ReencryptStart.UpdateAsync(
-                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, FlagsFor(options.Version ?? header.Version), options.Resilience, cancellationToken), cancellationToken);
+                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, NewKeyFlagsFor(options.Version ?? header.Version), options.Resilience, cancellationToken), cancellationToken);
         }
 
         await image.RunAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
@@ -261,5 +261,9 @@ public static class DiskReencryption
 
     private static string[] FlagsFor(LuksVersion version) => version == LuksVersion.Luks1 ? [Luks2ReencryptHeader.Luks1Flag] : [];
 
-    private static KdfCost PbkdfCost(KdfCost cost) => cost.IterTime is { } time ? KdfCost.OfTime(time, KdfKind.Pbkdf2) : cost;
+    // Should cryptsetup end it, nobody else says why the header is to become LUKS1.
+    private static string[] NewKeyFlagsFor(LuksVersion version) => version == LuksVersion.Luks1 ? [Luks2ReencryptHeader.Luks1Flag, Luks2ReencryptHeader.NewKeyFlag] : [];
+
+    /// <summary>The same time for PBKDF2.</summary>
+    internal static KdfCost PbkdfCost(KdfCost cost) => cost.IterTime is { } time ? KdfCost.OfTime(time, KdfKind.Pbkdf2) : cost;
 }

@@ -11,7 +11,9 @@ namespace VmCrypt.Core.Reencryption;
 /// <remarks>
 /// Steps, and what a crash after each leaves. (1) The header is copied beside the image: two headers for the same payload.
 /// (2) The first bytes of the payload, encrypted as they are, are copied over the header in front, flush: the header beside opens the payload,
-/// which has not been touched. (3) The header beside says that the decryption is under way. A crash before (3) is made good by (2) once more.
+/// which has not been touched. (3) The header beside says that the decryption is under way. A crash before (3) is made good by (2) once more,
+/// unless the header in front still stands and proves another volume key than the one beside, or only that opens: then somebody has changed the
+/// disk since (1), the one beside is thrown away, and (1) is repeated.
 /// </remarks>
 internal static class HeaderAside
 {
@@ -66,6 +68,28 @@ internal static class HeaderAside
         }
     }
 
+    /// <summary>Makes sure that the header beside is that of the payload as it is now, before (2) destroys the one in front.</summary>
+    /// <param name="data">The disk.</param>
+    /// <param name="shelf">Has the header.</param>
+    /// <param name="passphrases">One of them opens it; borrowed.</param>
+    /// <param name="cost">Of the key slot where one is made.</param>
+    /// <param name="cancellationToken">Cancels; the disk is untouched.</param>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>: of the header that counts.</exception>
+    /// <exception cref="UnsupportedFeatureException">What is required to understand the header in front is not met: somebody re-encrypts the disk.</exception>
+    public static async ValueTask RenewAsync(
+        IBlockDevice data, IHeaderShelf shelf, IReadOnlyList<SecretBuffer> passphrases, KdfCost cost, CancellationToken cancellationToken)
+    {
+        if (await FrontAsync(data, cancellationToken) is not { } front || await IsBesideAsync(shelf, front, passphrases, cancellationToken))
+        {
+            return;
+        }
+
+        (SecretBuffer passphrase, VolumeKey opened) = await Passphrases.FindAsync(front, passphrases, cancellationToken);
+        using VolumeKey key = opened;
+        shelf.Delete(HeaderStage.Active);
+        await CopyAsync(data, shelf, front, key, passphrase, cost, cancellationToken);
+    }
+
     /// <summary>The steps (2) and (3).</summary>
     /// <param name="data">The disk.</param>
     /// <param name="shelf">Has the header.</param>
@@ -85,5 +109,37 @@ internal static class HeaderAside
         await HeaderInFront.CopyAsync(data, header.Payload.Offset, data, 0, moved, CancellationToken.None);
         await data.FlushAsync(CancellationToken.None);
         await Luks2ReencryptStart.DecryptAsync(file, length, key, resilience, CancellationToken.None);
+    }
+
+    // What (2) has overwritten, in whole or in part, is no header, or opens the same payload still.
+    private static async ValueTask<LuksHeader?> FrontAsync(IBlockDevice data, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await LuksHeader.OpenAsync(data, LuksOpenOptions.Default, cancellationToken);
+        }
+        catch (InvalidImageException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The header beside opens, and its volume key and payload are those of the one in front.</summary>
+    private static async ValueTask<bool> IsBesideAsync(
+        IHeaderShelf shelf, LuksHeader front, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
+    {
+        await using IBlockDevice file = await shelf.OpenAsync(HeaderStage.Active, cancellationToken);
+        LuksHeader beside = await LuksHeader.OpenAsync(file, LuksOpenOptions.Default with { Placement = LuksPlacement.Detached }, cancellationToken);
+        try
+        {
+            using VolumeKey key = await Passphrases.UnlockAsync(beside, passphrases, cancellationToken);
+            using SecretBuffer raw = key.Export();
+            (await front.UnlockWithVolumeKeyAsync(raw, cancellationToken)).Dispose();
+            return beside.Payload == front.Payload;
+        }
+        catch (VmCryptException other) when (other is WrongKeyException or InvalidInputException)
+        {
+            return false;
+        }
     }
 }

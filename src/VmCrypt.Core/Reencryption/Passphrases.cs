@@ -9,13 +9,19 @@ internal static class Passphrases
 {
     /// <summary>The key that the first of them opens which opens one.</summary>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>: none does.</exception>
-    public static async ValueTask<VolumeKey> UnlockAsync(LuksHeader header, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
+    public static async ValueTask<VolumeKey> UnlockAsync(LuksHeader header, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken) =>
+        (await FindAsync(header, passphrases, cancellationToken)).Key;
+
+    /// <summary>The first of them that opens the header, and the key that it opens, which is the caller's.</summary>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>: none does.</exception>
+    public static async ValueTask<(SecretBuffer Passphrase, VolumeKey Key)> FindAsync(
+        LuksHeader header, IReadOnlyList<SecretBuffer> passphrases, CancellationToken cancellationToken)
     {
         for (int next = 0; ; next++)
         {
             try
             {
-                return (await header.UnlockAsync(passphrases[next], slot: null, cancellationToken)).Key;
+                return (passphrases[next], (await header.UnlockAsync(passphrases[next], slot: null, cancellationToken)).Key);
             }
             catch (WrongKeyException) when (next < passphrases.Count - 1)
             {

@@ -231,6 +231,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         LuksFacts facts = await DescribeBesideAsync(cancellationToken);
         if (!IsUnfinished(facts) && facts.Cipher != Luks2Segment.LinearType)
         {
+            await HeaderAside.RenewAsync(Data, Shelf, passphrases, DiskReencryption.PbkdfCost(_options.Encryption.Cost), cancellationToken);
             await HeaderAside.BeginAsync(Data, Shelf, passphrases, _options.Resilience, cancellationToken);
             facts = await DescribeBesideAsync(cancellationToken);
         }
@@ -264,7 +265,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         IBlockDevice area, ReencryptionMode? expected, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         Luks2ReencryptHeader header = await Luks2ReencryptHeader.OpenAsync(area, cancellationToken);
-        RequireExpected(expected, ModeOf(header, expected), _options.Location);
+        RequireExpected(expected, ModeOf(header), _options.Location);
         if (!header.IsDone)
         {
             using HeaderLock? running = HeaderLock.TakeReencryption(header.Uuid);
@@ -331,11 +332,11 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         await header.CleanUpAsync(cancellationToken);
     }
 
-    // When all is converted, the header no longer says from what; a decryption is never to be taken for done because of another one.
-    private static ReencryptionMode ModeOf(Luks2ReencryptHeader header, ReencryptionMode? expected) =>
+    // When all is converted, only a flag says from what.
+    private static ReencryptionMode ModeOf(Luks2ReencryptHeader header) =>
         !header.IsDone ? header.Plan.Mode
         : header.IsPlain ? ReencryptionMode.Decrypt
-        : expected == ReencryptionMode.Reencrypt && !header.HasTail ? ReencryptionMode.Reencrypt
+        : header.HasNewKey ? ReencryptionMode.Reencrypt
         : ReencryptionMode.Encrypt;
 
     private LuksPlacement Placement => _detached is null ? LuksPlacement.Attached : LuksPlacement.Detached;

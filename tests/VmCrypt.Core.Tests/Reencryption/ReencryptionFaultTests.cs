@@ -50,25 +50,33 @@ public sealed class ReencryptionFaultTests : IDisposable
         }
     }
 
-    [Fact]
-    public async Task What_is_left_over_of_an_encryption_is_not_taken_for_another_conversion()
+    [Theory]
+    [InlineData("protect", ReencryptionMode.Encrypt)]
+    [InlineData("protect detached", ReencryptionMode.Encrypt)]
+    [InlineData("protect luks1", ReencryptionMode.Encrypt)]
+    [InlineData("update", ReencryptionMode.Reencrypt)]
+    [InlineData("update detached", ReencryptionMode.Reencrypt)]
+    [InlineData("update luks1", ReencryptionMode.Reencrypt)]
+    [InlineData("unprotect detached", ReencryptionMode.Decrypt)]
+    public async Task What_is_left_over_of_one_conversion_is_not_taken_for_another(string name, ReencryptionMode mode)
     {
-        DiskConversion conversion = await DiskConversion.CreateAsync("protect");
-        Assert.True(await conversion.StopAsync(await conversion.Clone().CountAsync() - 12));
-        await using (ReencryptedImage image = conversion.Open(device => device))
+        DiskConversion before = await DiskConversion.CreateAsync(name);
+        int all = await before.Clone().CountAsync();
+        int found = 0;
+        for (int effects = all - 1; effects > all - 50; effects -= 8)
         {
-            using SecretBuffer old = Sample.Secret(Sample.Passphrase);
-            using SecretBuffer next = Sample.Secret(DiskConversion.NewPassphrase);
-            Assert.True((await Luks2ReencryptHeader.OpenAsync(image.HeaderDevice, Sample.Token)).IsDone);
-
-            var decrypted = await Assert.ThrowsAsync<RefusedException>(() => DiskReencryption.UnprotectAsync(image, old, null, Sample.Token));
-            var updated = await Assert.ThrowsAsync<RefusedException>(() => DiskReencryption.UpdateKeyAsync(image, old, [next], null, Sample.Token));
-
-            Assert.Equal((ErrorIds.OtherReencryptionUnfinished, ErrorIds.OtherReencryptionUnfinished), (decrypted.ErrorId, updated.ErrorId));
+            DiskConversion conversion = before.Clone();
+            Assert.True(await conversion.StopAsync(effects));
+            if (!conversion.Shelf.Has(HeaderStage.Active) && await conversion.IsUnfinishedAsync() && (await Luks2ReencryptHeader.OpenAsync((IBlockDevice?)conversion.Header ?? conversion.Data, Sample.Token)).IsDone)
+            {
+                found++;
+                await RequireOthersRefusedAsync(conversion, mode);
+                await conversion.GoOnAsync(resume: effects % 16 < 8);
+                await conversion.VerifyAsync();
+            }
         }
 
-        await conversion.ResumeAsync();
-        await conversion.VerifyAsync();
+        Assert.NotEqual(0, found);
     }
 
     [Fact]
@@ -201,6 +209,25 @@ public sealed class ReencryptionFaultTests : IDisposable
         byte[] found = new byte[data.Length];
         await done.ReadAsync(61 * GiB, found, Sample.Token);
         Assert.Equal(data, found);
+    }
+
+    private static async Task RequireOthersRefusedAsync(DiskConversion conversion, ReencryptionMode mode)
+    {
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer next = Sample.Secret(DiskConversion.NewPassphrase);
+        await using ReencryptedImage image = conversion.Open(device => device);
+        foreach ((ReencryptionMode other, Func<Task> run) in new (ReencryptionMode, Func<Task>)[]
+        {
+            (ReencryptionMode.Encrypt, () => DiskReencryption.ProtectAsync(image, old, null, Sample.Token)),
+            (ReencryptionMode.Reencrypt, () => DiskReencryption.UpdateKeyAsync(image, old, [next], null, Sample.Token)),
+            (ReencryptionMode.Decrypt, () => DiskReencryption.UnprotectAsync(image, old, null, Sample.Token)),
+        })
+        {
+            if (other != mode)
+            {
+                Assert.Equal(ErrorIds.OtherReencryptionUnfinished, (await Assert.ThrowsAsync<RefusedException>(run)).ErrorId);
+            }
+        }
     }
 
     private ReencryptionOptions Options(string path) => new()

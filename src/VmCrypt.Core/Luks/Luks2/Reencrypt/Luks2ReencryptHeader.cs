@@ -23,6 +23,9 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
     /// <summary>A flag that others ignore: when all else is done, the header becomes LUKS1.</summary>
     public const string Luks1Flag = "vmcrypt-luks1";
 
+    /// <summary>A flag that others ignore: the payload that is done got another key, it was not plain before.</summary>
+    public const string NewKeyFlag = "vmcrypt-new-key";
+
     // Free areas that are larger held no key material, which deserves more than one pass.
     private const int MaxKeyMaterial = 1 << 20;
 
@@ -64,6 +67,9 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
 
     /// <summary>Behind the payload lie bytes of the plain disk.</summary>
     public bool HasTail => Has(TailFlag);
+
+    /// <summary>The payload that is done got another key.</summary>
+    public bool HasNewKey => Has(NewKeyFlag);
 
     /// <summary>When all else is done, the header becomes LUKS1.</summary>
     public bool BecomesLuks1 => Has(Luks1Flag);
@@ -160,7 +166,7 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
         Luks2Edit edit = new Luks2Edit(metadata)
             .ReplaceSegments([Luks2ReencryptSegments.Whole(Plan, length)])
             .DropRequirement(metadata.Config.Requirements.Single())
-            .SetFlags(Plan.Course == Luks2Course.MoveUp ? [CleanUpFlag, TailFlag] : [CleanUpFlag], true);
+            .SetFlags([CleanUpFlag, .. Plan.Course == Luks2Course.MoveUp ? [TailFlag] : Plan.Mode == ReencryptionMode.Reencrypt ? [NewKeyFlag] : Array.Empty<string>()], true);
         await _store.CommitAsync(old.Aggregate(edit, (changed, slot) => changed.RemoveKeyslot(slot)).Done());
         NeedsCleanUp = true;
         IsDone = true;
@@ -182,7 +188,7 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
 
         await _store.CommitAsync(new Luks2Edit(_store.Metadata)
             .ReplaceSegments([Luks2ReencryptSegments.ToEnd(_store.Metadata)])
-            .SetFlags([CleanUpFlag, GrownFlag, TailFlag], false)
+            .SetFlags([CleanUpFlag, GrownFlag, TailFlag, .. BecomesLuks1 ? Array.Empty<string>() : [NewKeyFlag]], false)
             .Done());
         NeedsCleanUp = false;
     }
