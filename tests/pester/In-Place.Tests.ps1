@@ -1,6 +1,7 @@
 BeforeDiscovery {
     $hasQemu = [bool](Get-Command qemu-img -ErrorAction Ignore)
     $hasCryptsetup = [bool](Get-Command cryptsetup -ErrorAction Ignore)
+    $hasNbdcopy = [bool](Get-Command nbdcopy -ErrorAction Ignore)
 }
 
 BeforeAll {
@@ -210,5 +211,77 @@ Describe 'Resume-ImageUpdate' {
 
         $null = Resume-ImageUpdate $path -DetachedHeader $header -Passphrase $first
         Get-PlainHash $path @{ DetachedHeader = $header; Format = 'Raw' } | Should -Be $hash
+    }
+}
+
+Describe 'Conversions with -Serve' {
+    It 'serves a disk while it is encrypted, and on, until it is locked' -Skip:(-not $hasNbdcopy) {
+        $path = New-PlainDisk served.raw 48MB
+        $hash = (Get-FileHash $path).Hash
+        $export = Protect-Image $path -LuksVersion Luks2 -Passphrase $first -Force @cheap -Serve -WarningAction SilentlyContinue
+        try {
+            $export.Uri | Should -Match '^nbd\+unix:'
+            $export.Size | Should -Be 48MB
+            nbdcopy $export.Uri $TestDrive/seen.raw
+            (Get-FileHash $TestDrive/seen.raw).Hash | Should -Be $hash
+            { Unlock-Image $path -Passphrase $first -ErrorAction Stop } | Should -Throw
+            while ($export.Conversion.State -eq 'Running') { Start-Sleep -Milliseconds 50 }
+            $export.Conversion.State | Should -Be 'Completed'
+            $export.Conversion.Percent | Should -Be 100
+            $export.IsRunning | Should -BeTrue
+        } finally { $export | Lock-Image }
+        $export.IsRunning | Should -BeFalse
+        Get-PlainHash $path | Should -Be $hash
+    }
+
+    It 'gives each command its own way' -Skip:(-not $hasNbdcopy) {
+        $path = New-PlainDisk ways.raw
+        $hash = (Get-FileHash $path).Hash
+        $null = Protect-Image $path -LuksVersion Luks2 -Passphrase $first -Force @cheap -WarningAction SilentlyContinue
+        $export = Update-ImageKey $path -Passphrase $first -NewPassphrase $second -Cipher aes-cbc-essiv:sha256 -KeySize 256 -Force @cheap -Serve -Port 0
+        try {
+            $export.Uri | Should -Match '^nbd://127\.0\.0\.1:'
+            while ($export.Conversion.State -eq 'Running') { Start-Sleep -Milliseconds 50 }
+        } finally { Lock-Image $path }
+        (Get-EncryptedImage $path).Cipher | Should -Be 'aes-cbc-essiv:sha256'
+
+        $export = Unprotect-Image $path -Passphrase $second -Force -Serve
+        try {
+            while ($export.Conversion.State -eq 'Running') { Start-Sleep -Milliseconds 50 }
+            nbdcopy $export.Uri $TestDrive/plain.raw
+        } finally { $export | Lock-Image }
+        (Get-FileHash $TestDrive/plain.raw).Hash | Should -Be $hash
+        (Get-FileHash $path).Hash | Should -Be $hash
+    }
+
+    It 'stops when it is locked, and Resume-ImageUpdate -Serve goes on' {
+        $path = New-PlainDisk stopped.raw 200MB
+        $hash = (Get-FileHash $path).Hash
+        $export = Protect-Image $path -LuksVersion Luks2 -Passphrase $first -Force @cheap -Serve -WarningAction SilentlyContinue
+        $export | Lock-Image -WarningVariable warned -WarningAction SilentlyContinue
+        $export.Conversion.State | Should -Be 'Stopped'
+        "$warned" | Should -Match 'Resume-ImageUpdate'
+
+        $export = Resume-ImageUpdate $path -Passphrase $first -Serve
+        try {
+            while ($export.Conversion.State -eq 'Running') { Start-Sleep -Milliseconds 50 }
+            $export.Conversion.State | Should -Be 'Completed'
+        } finally { $export | Lock-Image }
+        Get-PlainHash $path | Should -Be $hash
+    }
+
+    It 'refuses <What>' -ForEach @(
+        @{ What = 'a qcow2 image'; Name = 'no.qcow2'; With = @{ Serve = $true }; Id = 'LiveConversionUnsupported' }
+        @{ What = 'holes that are left'; Name = 'holes.raw'; With = @{ Serve = $true; LeaveHoles = $true }; Id = 'InvalidParameter' }
+        @{ What = 'an address without -Serve'; Name = 'alone.raw'; With = @{ Port = 0 }; Id = 'InvalidParameter' }
+    ) {
+        $path = New-PlainDisk $Name
+        if ($Name -like '*.qcow2') {
+            $null = Convert-Image $path "$path.new" -DestinationFormat Qcow2 -Plain
+            Move-Item "$path.new" $path -Force
+        }
+        $hash = (Get-FileHash $path).Hash
+        { Protect-Image $path -Passphrase $first -Force @cheap @With -ErrorAction Stop } | Should -Throw -ErrorId "$Id,*.ProtectImageCommand"
+        (Get-FileHash $path).Hash | Should -Be $hash
     }
 }

@@ -49,6 +49,6 @@ internal sealed class CommandInfo
     private static IReadOnlyList<CommandParameter> SharedParameters(Type type)
     {
         using var command = typeof(IDynamicParameters).IsAssignableFrom(type) ? (IDisposable)Activator.CreateInstance(type)! : null;
-        return command is IDynamicParameters sharing ? CommandParameter.Of(sharing.GetDynamicParameters().GetType()) : [];
+        return command is IDynamicParameters sharing ? [.. CommandParameter.GroupsOf(sharing).SelectMany(group => CommandParameter.Of(group.GetType()))] : [];
     }
 }

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using System.Reflection;
+using VmCrypt.Commands.Host;
 
 namespace VmCrypt.Cli.Binding;
 
@@ -47,6 +48,10 @@ internal sealed class CommandParameter
             .Select(property => new CommandParameter(property, [.. property.GetCustomAttributes<ParameterAttribute>()]))
             .Where(parameter => parameter._declarations.Length > 0)];
 
+    /// <summary>The objects beside a command that declare parameters of it.</summary>
+    public static IReadOnlyList<object> GroupsOf(IDynamicParameters command) =>
+        command.GetDynamicParameters() is var shared && shared is ParameterGroups several ? several.Groups : [shared];
+
     /// <summary>What the parameter is within one set; null where it is no part of it.</summary>
     public ParameterAttribute? In(string parameterSet) => _declarations.FirstOrDefault(
         declaration => declaration.ParameterSetName == parameterSet || declaration.ParameterSetName == ParameterAttribute.AllParameterSets);
@@ -60,7 +65,7 @@ internal sealed class CommandParameter
 
     private object OwnerIn(object command) => Property.DeclaringType!.IsInstanceOfType(command)
         ? command
-        : ((IDynamicParameters)command).GetDynamicParameters();
+        : GroupsOf((IDynamicParameters)command).First(Property.DeclaringType.IsInstanceOfType);
 
     private static Type Unwrap(Type type) => Nullable.GetUnderlyingType(type) ?? type;
 }

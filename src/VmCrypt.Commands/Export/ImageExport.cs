@@ -1,4 +1,5 @@
 using VmCrypt.Commands.Host;
+using VmCrypt.Core.Machines;
 using VmCrypt.Core.Nbd;
 
 namespace VmCrypt.Commands.Export;
@@ -6,20 +7,18 @@ namespace VmCrypt.Commands.Export;
 /// <summary>A plain disk that is served over NBD until it is locked.</summary>
 public sealed class ImageExport
 {
-    private readonly UnlockedDisk _disk;
     private readonly NbdServer _server;
     private readonly NbdServerOptions _options;
+    private readonly Func<Task> _close;
     private Task? _stopping;
 
-    private ImageExport(UnlockedDisk disk, NbdServer server, NbdServerOptions options, bool readOnly)
+    private ImageExport(string path, NbdServer server, NbdServerOptions options, Func<Task> close)
     {
-        _disk = disk;
         _server = server;
         _options = options;
-        Path = disk.Location.Text;
+        _close = close;
+        Path = path;
         Uri = server.Uri.ToString();
-        Size = disk.Device.Length;
-        ReadOnly = readOnly;
     }
 
     /// <summary>The image.</summary>
@@ -29,9 +28,9 @@ public sealed class ImageExport
     public string Uri { get; }
 
     /// <summary>Bytes of the plain disk.</summary>
-    public long Size { get; }
+    public required long Size { get; init; }
 
-    public bool ReadOnly { get; }
+    public bool ReadOnly { get; init; }
 
     public NbdTlsMode Tls => _options.Tls;
 
@@ -42,6 +41,9 @@ public sealed class ImageExport
 
     public bool IsRunning => !_server.Completion.IsCompleted;
 
+    /// <summary>The conversion in place that goes on meanwhile, or has ended; null for none.</summary>
+    public ExportConversion? Conversion { get; init; }
+
     /// <summary>Ends when nothing is served any more.</summary>
     internal Task Completion => _server.Completion;
 
@@ -51,8 +53,28 @@ public sealed class ImageExport
     {
         var export = new NbdExport(name, disk.Device) { ReadOnly = readOnly, Description = disk.Location.Text };
         NbdServer server = await NbdServer.StartAsync(options, [export], cancellationToken);
-        return new ImageExport(disk, server, options, readOnly);
+        return new ImageExport(disk.Location.Text, server, options, StopAsync) { Size = disk.Device.Length, ReadOnly = readOnly };
+
+        async Task StopAsync()
+        {
+            try
+            {
+                await server.StopAsync(CancellationToken.None);
+            }
+            finally
+            {
+                await disk.DisposeAsync();
+            }
+        }
     }
+
+    /// <summary>Takes the conversion, and the credentials in the options.</summary>
+    internal static ImageExport Of(ServedConversion served, NbdServerOptions options, string path) =>
+        new(path, served.Server, options, served.StopAsync)
+        {
+            Size = served.Conversion.Disk.Length,
+            Conversion = new ExportConversion(served.Conversion),
+        };
 
     /// <summary>Lets running requests finish, flushes and closes everything; any number of calls wait for the same end.</summary>
     internal Task StopAsync()
@@ -67,12 +89,11 @@ public sealed class ImageExport
     {
         try
         {
-            await _server.StopAsync(CancellationToken.None);
+            await _close();
         }
         finally
         {
             _options.Credentials?.Dispose();
-            await _disk.DisposeAsync();
         }
     }
 }

@@ -4,7 +4,7 @@ using VmCrypt.Core.Errors;
 
 namespace VmCrypt.Commands.Export;
 
-/// <summary>Ends the exports of Unlock-Image: running requests finish, everything is flushed and closed.</summary>
+/// <summary>Ends exports: running requests finish, a conversion stops after the zone at work, everything is flushed and closed.</summary>
 [Cmdlet(VerbsCommon.Lock, "Image", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 public sealed class LockImageCommand : VmCryptCmdlet
 {
@@ -68,6 +68,7 @@ public sealed class LockImageCommand : VmCryptCmdlet
         if (Shell.ShouldProcess(image.Path, $"Stop serving it at {image.Uri}"))
         {
             Run(image.StopAsync);
+            image.Conversion?.WarnIfStopped(image.Path, Shell);
         }
     }
 }

@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Management.Automation;
-using System.Threading.Channels;
 using VmCrypt.Commands.Host;
 using VmCrypt.Commands.Images;
 using VmCrypt.Core.Block;
@@ -14,10 +13,10 @@ namespace VmCrypt.Commands.Export;
 /// <summary>Gives access to the plain bytes of disks: as an NBD export, a stream or a copy.</summary>
 [Cmdlet(VerbsCommon.Unlock, "Image", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
 [OutputType(typeof(ImageExport), typeof(Stream), typeof(ImageDescription))]
-public sealed class UnlockImageCommand : ServingCmdlet
+public sealed class UnlockImageCommand : UnlockingCmdlet, IDynamicParameters
 {
-    private readonly List<(ImageExport Export, ProcessNotice<ExportNotice> Notice)> _served = [];
-    private readonly Channel<string> _warnings = Channel.CreateUnbounded<string>();
+    private readonly ServingParameters _serving = new();
+    private readonly CommandExports _exports = new();
     private bool _copied;
 
     [Parameter]
@@ -55,9 +54,11 @@ public sealed class UnlockImageCommand : ServingCmdlet
     [Parameter]
     public Hashtable? LayerPassphrase { get; set; }
 
+    public object GetDynamicParameters() => _serving;
+
     private protected override void Begin()
     {
-        bool[] ways = [AsStream, OutFile is not null, Socket is not null, HasTcp];
+        bool[] ways = [AsStream, OutFile is not null, _serving.Socket is not null, _serving.HasTcp];
         if (ways.Count(chosen => chosen) > 1)
         {
             throw new InvalidInputException(ErrorIds.InvalidParameter, "Choose one of -AsStream, -OutFile, -Socket, and -Address with -Port.");
@@ -68,7 +69,7 @@ public sealed class UnlockImageCommand : ServingCmdlet
             throw new InvalidInputException(ErrorIds.InvalidParameter, "-AsStream is for scripts in PowerShell; use -OutFile, or an NBD export.");
         }
 
-        RequireServing(serves: !AsStream && OutFile is null);
+        _serving.Require(serves: !AsStream && OutFile is null);
     }
 
     private protected override void ProcessImage(DiskLocation location)
@@ -87,65 +88,18 @@ public sealed class UnlockImageCommand : ServingCmdlet
     /// <summary>Where nothing outlives the command, it serves until it is told to stop.</summary>
     private protected override void End()
     {
-        if (_served.Count > 0)
+        if (_exports.MustBeServed)
         {
             LockStore();
             ServiceManager.Ready();
-            Task serving = Task.Run(ServeUntilStoppedAsync);
-            while (Run(_ => NextWarningAsync(serving)) is { } warning)
-            {
-                Shell.WriteWarning(warning);
-            }
+            _exports.Serve(Shell, StopToken, Run, Attempt);
         }
     }
 
     protected override void Dispose(bool disposing)
     {
-        StopAsync().GetAwaiter().GetResult();
+        _exports.Dispose();
         base.Dispose(disposing);
-    }
-
-    private async Task ServeUntilStoppedAsync()
-    {
-        await using CancellationTokenRegistration stopping = StopToken.Register(ServiceManager.Stopping);
-        await Task.WhenAll(_served.Select(served => ServeAsync(served.Export, served.Notice, StopToken)));
-        await StopAsync();
-    }
-
-    /// <summary>What whoever started the export should know; null when nothing is served any more.</summary>
-    private async ValueTask<string?> NextWarningAsync(Task serving)
-    {
-        await Task.WhenAny(serving, _warnings.Reader.WaitToReadAsync().AsTask());
-        if (_warnings.Reader.TryRead(out string? warning))
-        {
-            return warning;
-        }
-
-        await serving;
-        return null;
-    }
-
-    // What single clients do wrong is theirs to hear; this is for the operator, and said once.
-    private void Hear(Exception fault)
-    {
-        if (fault is VmCryptException { ErrorId: ErrorIds.TlsCredentialsInvalid })
-        {
-            _warnings.Writer.TryWrite(fault.Message);
-        }
-    }
-
-    private static async Task ServeAsync(ImageExport export, ProcessNotice<ExportNotice> notice, CancellationToken stop)
-    {
-        using var asked = CancellationTokenSource.CreateLinkedTokenSource(stop, notice.StopRequested);
-        await Task.WhenAny(export.Completion, Task.Delay(Timeout.Infinite, asked.Token));
-        await export.StopAsync();
-        notice.Dispose();
-    }
-
-    private async Task StopAsync()
-    {
-        await Task.WhenAll(_served.Select(served => served.Export.StopAsync()));
-        _served.ForEach(served => served.Notice.Dispose());
     }
 
     private bool IsReadOnly => ReadOnly || Snapshot is not null;
@@ -161,36 +115,13 @@ public sealed class UnlockImageCommand : ServingCmdlet
         NbdServerOptions? options = null;
         try
         {
-            options = ServerOptions(disk.Location) with { OnFault = (_, fault) => Hear(fault) };
-            return Publish(Run(token => ImageExport.StartAsync(disk, options, ExportName, IsReadOnly, token)));
+            options = _exports.Heard(_serving.ServerOptions(disk.Location, Shell), Shell);
+            return _exports.Publish(Run(token => ImageExport.StartAsync(disk, options, _serving.ExportName, IsReadOnly, token)), Shell);
         }
         catch
         {
             options?.Credentials?.Dispose();
             disk.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Lets others find the export; one that nobody would find is stopped.</summary>
-    private ImageExport Publish(ImageExport export)
-    {
-        try
-        {
-            if (Shell.OutlivesCommand)
-            {
-                ExportTable.Add(export);
-            }
-            else
-            {
-                _served.Add((export, ExportNotice.Post(export)));
-            }
-
-            return export;
-        }
-        catch
-        {
-            export.StopAsync().GetAwaiter().GetResult();
             throw;
         }
     }

@@ -78,7 +78,11 @@ public abstract partial class VmCryptCmdlet : PSCmdlet, IDisposable
         }
     }
 
-    protected sealed override void BeginProcessing() => AttemptWhole(Begin);
+    protected sealed override void BeginProcessing()
+    {
+        ((this as IDynamicParameters)?.GetDynamicParameters() as ParameterGroups)?.Take();
+        AttemptWhole(Begin);
+    }
 
     protected sealed override void ProcessRecord() => Attempt(target: null, Process);
 

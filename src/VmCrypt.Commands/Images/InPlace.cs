@@ -22,10 +22,12 @@ internal static class InPlace
         }
         catch (OperationCanceledException)
         {
-            shell.WriteWarning($"{location}: stopped where nothing is lost; the same command or Resume-ImageUpdate goes on from there.");
+            shell.WriteWarning(Stopped(location.Text));
             throw;
         }
     }
+
+    public static string Stopped(string path) => $"{path}: stopped where nothing is lost; the same command or Resume-ImageUpdate goes on from there.";
 
     /// <summary>How the image is to be described when it is done: a raw disk, by nothing that its guest may have written.</summary>
     /// <param name="options">How it was opened.</param>

@@ -1,18 +1,22 @@
 using System.Management.Automation;
+using VmCrypt.Commands.Export;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
 
 /// <summary>Encrypts plain disks in their place.</summary>
 [Cmdlet(VerbsSecurity.Protect, "Image", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High, DefaultParameterSetName = "Path")]
-[OutputType(typeof(ImageDescription))]
+[OutputType(typeof(ImageDescription), typeof(ImageExport))]
 public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
 {
     private readonly CipherParameters _encryption = new();
+    private readonly LiveServing _live = new();
+    private ParameterGroups? _parameters;
     private SecretBuffer? _newSecret;
 
     [Parameter]
@@ -45,7 +49,9 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter Force { get; set; }
 
-    public object GetDynamicParameters() => _encryption;
+    public object GetDynamicParameters() => _parameters ??= new ParameterGroups(_encryption, _live.Parameters);
+
+    private protected override void Begin() => _live.Parameters.RequireLive(Chain);
 
     private protected override void ProcessImage(DiskLocation location)
     {
@@ -72,15 +78,25 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
         NewImages.WarnOfReaders(LuksVersion, Shell);
         SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(LuksVersion));
         ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;
-        InPlace.Run(() => Run((progress, token) => new ValueTask(chain is null
-            ? DiskReencryption.ProtectAsync(options, passphrase, progress, token)
-            : ChainReencryption.ProtectAsync(chain, passphrase, progress, token))), location, Shell);
-        DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
+        if (!_live.Convert(
+            location,
+            Shell,
+            () => Run((progress, token) => new ValueTask(chain is null
+                ? DiskReencryption.ProtectAsync(options, passphrase, progress, token)
+                : ChainReencryption.ProtectAsync(chain, passphrase, progress, token))),
+            token => LiveConversion.ProtectAsync(options, passphrase, token),
+            Run))
+        {
+            DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
+            Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
+        }
     }
+
+    private protected override void End() => _live.End(Shell, StopToken, Run, Attempt);
 
     protected override void Dispose(bool disposing)
     {
+        _live.Dispose();
         _newSecret?.Dispose();
         base.Dispose(disposing);
     }

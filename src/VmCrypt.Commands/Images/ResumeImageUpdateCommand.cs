@@ -1,18 +1,22 @@
 using System.Management.Automation;
 using System.Security;
+using VmCrypt.Commands.Export;
 using VmCrypt.Commands.Host;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
 
 /// <summary>Goes on with conversions in place that were interrupted, those of cryptsetup included.</summary>
 [Cmdlet(VerbsLifecycle.Resume, "ImageUpdate", SupportsShouldProcess = true, DefaultParameterSetName = "Path")]
-[OutputType(typeof(ImageDescription))]
-public sealed class ResumeImageUpdateCommand : SecretCmdlet
+[OutputType(typeof(ImageDescription), typeof(ImageExport))]
+public sealed class ResumeImageUpdateCommand : SecretCmdlet, IDynamicParameters
 {
+    private readonly LiveServing _live = new();
+
     /// <summary>Opens the new key, where its passphrase is another.</summary>
     [Parameter]
     public SecureString? NewPassphrase { get; set; }
@@ -42,6 +46,10 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet
     [ValidateNotNullOrEmpty]
     public string[] AllowedFolder { get; set; } = [];
 
+    public object GetDynamicParameters() => _live.Parameters;
+
+    private protected override void Begin() => _live.Parameters.RequireLive(Chain);
+
     private protected override void ProcessImage(DiskLocation location)
     {
         if (!Shell.ShouldProcess(location.Text, "Go on with the conversion in place"))
@@ -60,11 +68,28 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet
         using DiskKeys keys = RequireKeys();
         SecretBuffer[] passphrases = next is null ? [InPlace.SecretOf(keys)] : [InPlace.SecretOf(keys), next];
         ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, force: false, Shell) : null;
-        InPlace.Run(() => Run((progress, token) => new ValueTask(chain is null
-            ? DiskReencryption.ResumeAsync(options, passphrases, progress, token)
-            : ChainReencryption.ResumeAsync(chain, passphrases, progress, token))), location, Shell);
+        if (_live.Convert(
+            location,
+            Shell,
+            () => Run((progress, token) => new ValueTask(chain is null
+                ? DiskReencryption.ResumeAsync(options, passphrases, progress, token)
+                : ChainReencryption.ResumeAsync(chain, passphrases, progress, token))),
+            token => LiveConversion.ResumeAsync(options, passphrases, token),
+            Run))
+        {
+            return;
+        }
+
         bool plain = before.Conversion?.Mode == ReencryptionMode.Decrypt;
         DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before, plain) : InPlace.Finished(chain);
         Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
+    }
+
+    private protected override void End() => _live.End(Shell, StopToken, Run, Attempt);
+
+    protected override void Dispose(bool disposing)
+    {
+        _live.Dispose();
+        base.Dispose(disposing);
     }
 }

@@ -1,19 +1,24 @@
 using System.Collections;
 using System.Management.Automation;
+using VmCrypt.Commands.Export;
+using VmCrypt.Commands.Host;
 using VmCrypt.Commands.Keys;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Commands.Images;
 
 /// <summary>Gives disks another volume key, in their place.</summary>
 [Cmdlet(VerbsData.Update, "ImageKey", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.High, DefaultParameterSetName = "Path")]
-[OutputType(typeof(ImageDescription))]
+[OutputType(typeof(ImageDescription), typeof(ImageExport))]
 public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
 {
     private readonly CipherParameters _encryption = new();
+    private readonly LiveServing _live = new();
+    private ParameterGroups? _parameters;
 
     /// <summary>Null for what the header is.</summary>
     [Parameter]
@@ -46,7 +51,9 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter Force { get; set; }
 
-    public object GetDynamicParameters() => _encryption;
+    public object GetDynamicParameters() => _parameters ??= new ParameterGroups(_encryption, _live.Parameters);
+
+    private protected override void Begin() => _live.Parameters.RequireLive(Chain);
 
     private protected override void ProcessImage(DiskLocation location)
     {
@@ -71,10 +78,29 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
         ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;
         SecretBuffer passphrase = InPlace.SecretOf(keys);
         SecretBuffer next = NewPassphrase is null && NewKeyFile is null ? passphrase : RequireNewSecret();
-        InPlace.Run(() => Run((progress, token) => new ValueTask(chain is null
-            ? DiskReencryption.UpdateKeyAsync(options, passphrase, [next], progress, token)
-            : ChainReencryption.UpdateKeyAsync(chain, keys, [next], progress, token))), location, Shell);
-        DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
-        Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
+        if (!_live.Convert(
+            location,
+            Shell,
+            () => Run((progress, token) => new ValueTask(chain is null
+                ? DiskReencryption.UpdateKeyAsync(options, passphrase, [next], progress, token)
+                : ChainReencryption.UpdateKeyAsync(chain, keys, [next], progress, token))),
+            token => LiveConversion.UpdateKeyAsync(options, passphrase, [next], token),
+            Run))
+        {
+            DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
+            Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
+        }
+    }
+
+    private protected override void End()
+    {
+        LockStore();
+        _live.End(Shell, StopToken, Run, Attempt);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _live.Dispose();
+        base.Dispose(disposing);
     }
 }

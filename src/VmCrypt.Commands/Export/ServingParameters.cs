@@ -11,12 +11,8 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Commands.Export;
 
 /// <summary>What a command that serves disks over NBD has to know: where, and to whom.</summary>
-public abstract class ServingCmdlet : UnlockingCmdlet
+public class ServingParameters
 {
-    private protected ServingCmdlet()
-    {
-    }
-
     /// <summary>The Unix socket to serve on.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -85,10 +81,13 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     // Those of systemd; whoever serves first takes them.
     private IReadOnlyList<System.Net.Sockets.Socket> _activated = [];
 
-    private protected bool HasTcp => Address is not null || Port is not null;
+    internal bool IsAnyGiven => HasTcp || NoVerifyPeer || Tls is not null || MaxConnectionsPerAddress is not null
+        || ((object?)Socket ?? TlsCredentials ?? TlsPskFile ?? AuthorizationIdentity ?? (object?)AuthorizationList ?? AuthorizationPamService) is not null;
+
+    internal bool HasTcp => Address is not null || Port is not null;
 
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.InvalidParameter"/>.</exception>
-    private protected void RequireServing(bool serves)
+    internal void Require(bool serves)
     {
         _activated = serves ? ActivationSockets.Take() : [];
         if (_activated.Count > 0 && (HasTcp || Socket is not null))
@@ -120,15 +119,15 @@ public abstract class ServingCmdlet : UnlockingCmdlet
     }
 
     /// <summary>The credentials in there are the caller's to dispose.</summary>
-    private protected NbdServerOptions ServerOptions(DiskLocation location)
+    internal NbdServerOptions ServerOptions(DiskLocation location, ICommandHost shell)
     {
         NbdTlsMode mode = Tls ?? (TlsCredentials is null && TlsPskFile is null ? NbdTlsMode.Off : NbdTlsMode.Require);
         IReadOnlyList<System.Net.Sockets.Socket> sockets = _activated;
-        IReadOnlyList<NbdAddress> addresses = sockets.Count > 0 ? [] : [ListenAt(location)];
+        IReadOnlyList<NbdAddress> addresses = sockets.Count > 0 ? [] : [ListenAt(location, shell)];
         _activated = [];
         if (mode != NbdTlsMode.Require && Tls is not null && addresses.OfType<NbdAddress.Tcp>().FirstOrDefault(tcp => !IsLoopback(tcp.Host)) is { } tcp)
         {
-            Shell.WriteWarning($"Whoever reaches {tcp.Host} reads the plain disk, and so does the network in between.");
+            shell.WriteWarning($"Whoever reaches {tcp.Host} reads the plain disk, and so does the network in between.");
         }
 
         return new NbdServerOptions
@@ -140,24 +139,24 @@ public abstract class ServingCmdlet : UnlockingCmdlet
             MaxConnections = MaxConnections,
             MaxConnectionsPerAddress = MaxConnectionsPerAddress,
             HandshakeTimeout = TimeSpan.FromSeconds(HandshakeTimeout),
-            Authorization = Authorization(),
-            Credentials = mode == NbdTlsMode.Off ? null : Credentials(),
+            Authorization = Authorization(shell),
+            Credentials = mode == NbdTlsMode.Off ? null : Credentials(shell),
         };
     }
 
-    private TlsServerCredentials Credentials() => TlsPskFile is { } keys
-        ? TlsServerCredentials.FromPskFile(Shell.ResolveNewPath(keys))
-        : TlsServerCredentials.FromFolder(Shell.ResolveNewPath(TlsCredentials!), !NoVerifyPeer);
+    private TlsServerCredentials Credentials(ICommandHost shell) => TlsPskFile is { } keys
+        ? TlsServerCredentials.FromPskFile(shell.ResolveNewPath(keys))
+        : TlsServerCredentials.FromFolder(shell.ResolveNewPath(TlsCredentials!), !NoVerifyPeer);
 
-    private NbdAuthorization? Authorization() => this switch
+    private NbdAuthorization? Authorization(ICommandHost shell) => this switch
     {
         { AuthorizationIdentity: { } identities } => NbdAuthorization.Identities(identities),
-        { AuthorizationList: { } file } => NbdAuthorization.ListFile(Shell.ResolveNewPath(file)),
+        { AuthorizationList: { } file } => NbdAuthorization.ListFile(shell.ResolveNewPath(file)),
         { AuthorizationPamService: { } service } => NbdAuthorization.Pam(service),
         _ => null,
     };
 
-    private NbdAddress ListenAt(DiskLocation location)
+    private NbdAddress ListenAt(DiskLocation location, ICommandHost shell)
     {
         if (HasTcp || (Socket is null && OperatingSystem.IsWindows()))
         {
@@ -167,7 +166,7 @@ public abstract class ServingCmdlet : UnlockingCmdlet
         // A socket's path has about a hundred bytes, an image's name may have more.
         string image = string.Concat(System.IO.Path.GetFileName(location.Text).Where(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-' or '_').Take(40));
         string name = $"{image}-{Guid.NewGuid().ToString("N")[..8]}.sock";
-        return new NbdAddress.Unix(Socket is null ? System.IO.Path.Combine(RuntimeFolder.Require(), name) : Shell.ResolveNewPath(Socket));
+        return new NbdAddress.Unix(Socket is null ? System.IO.Path.Combine(RuntimeFolder.Require(), name) : shell.ResolveNewPath(Socket));
     }
 
     private static bool IsLoopback(string host) => IPAddress.TryParse(host, out IPAddress? address) && IPAddress.IsLoopback(address);
