@@ -1,6 +1,11 @@
+using System.Diagnostics;
+using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Machines;
+using VmCrypt.Core.Nbd;
 using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Bench;
@@ -31,6 +36,8 @@ internal sealed class InPlaceBench : IBench, IDisposable
             yield return AgainstCryptsetup(folder, $"new key in place, {place}", "luks", goal: 1.5,
                 (options, secret, progress, token) => DiskReencryption.UpdateKeyAsync(options, secret, [secret], progress, token));
             yield return AgainstCryptsetup(folder, $"decrypt in place, {place}", "luks", goal: 1.5, DiskReencryption.UnprotectAsync, "--decrypt", "--header", folder["aside"]);
+            yield return Race.Run($"encrypt in place while it is served, {place}", "MB/s", Size / 1e6, "the same without a server",
+                () => Serve(folder), () => Timed(() => Convert(folder, DiskReencryption.ProtectAsync)), goal: 0.95, () => Copy(folder, "plain"));
             folder.Delete("plain", "luks", "disk", "peer.luks", "aside");
         }
     }
@@ -74,12 +81,31 @@ internal sealed class InPlaceBench : IBench, IDisposable
     internal static void Convert(BenchFolder folder, Func<ReencryptionOptions, SecretBuffer, IProgress<Core.Block.JobProgress>?, CancellationToken, Task> convert)
     {
         using SecretBuffer secret = BenchFolder.Key();
-        var options = new ReencryptionOptions
-        {
-            Location = DiskLocation.Parse(folder["disk"]),
-            Encryption = LuksFormatOptions.Default with { Cost = KdfCost.OfIterations(KdfCost.MinIterations) },
-        };
-        convert(options, secret, null, default).GetAwaiter().GetResult();
+        convert(Options(folder), secret, null, default).GetAwaiter().GetResult();
+    }
+
+    // Nobody uses the disk: what the server and its smaller zones cost.
+    private static void Serve(BenchFolder folder)
+    {
+        using SecretBuffer secret = BenchFolder.Key();
+        var server = new NbdServerOptions { Listen = [new NbdAddress.Unix(folder["socket"])] };
+        ServedConversion served = ServedConversion.StartAsync(
+            token => LiveConversion.ProtectAsync(Options(folder), secret, token), server, name: string.Empty, description: string.Empty, default).GetAwaiter().GetResult()!;
+        served.Conversion.Completion.GetAwaiter().GetResult();
+        served.StopAsync().GetAwaiter().GetResult();
+    }
+
+    private static ReencryptionOptions Options(BenchFolder folder) => new()
+    {
+        Location = DiskLocation.Parse(folder["disk"]),
+        Encryption = LuksFormatOptions.Default with { Cost = KdfCost.OfIterations(KdfCost.MinIterations) },
+    };
+
+    private static TimeSpan? Timed(Action job)
+    {
+        long start = Stopwatch.GetTimestamp();
+        job();
+        return Stopwatch.GetElapsedTime(start);
     }
 
     private static TimeSpan? Cryptsetup(BenchFolder folder, string[] arguments) =>
