@@ -202,7 +202,18 @@ internal sealed class PayloadReencryption : IDisposable
             await _gate.CloseAsync(_current.Claim);
         }
 
-        await _io.StoreAsync(_current);
+        try
+        {
+            await _io.StoreAsync(_current);
+        }
+        catch when (_plan.Mode == ReencryptionMode.Encrypt && !IsInPlace(zone))
+        {
+            // The file system is full, perhaps. The old bytes are all there, and recovery reads them again, whatever the guest makes of them;
+            // nothing that was idle is claimed with them, because holes of a plain disk are data to who uses it.
+            _gate.GiveBack(_current.Claim);
+            throw;
+        }
+
         await _data.FlushAsync(CancellationToken.None);
         long done = DoneAfter(zone);
         if (done < _length)

@@ -18,8 +18,10 @@ internal sealed class DiskConversion
 {
     public const string NewPassphrase = "new";
 
+    /// <summary>Bytes of a zone of a disk that is in use.</summary>
+    public const int LiveZoneLength = 8 << 10;
+
     private const int ZoneLength = 64 << 10;
-    private const int LiveZoneLength = 8 << 10;
 
     // The least key material, and room for a few slots.
     private static readonly LuksFormatOptions s_small = Sample.Luks2Options with

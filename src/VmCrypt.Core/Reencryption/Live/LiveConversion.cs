@@ -99,6 +99,7 @@ public sealed class LiveConversion : IAsyncDisposable
             throw new InvalidInputException(ErrorIds.InvalidParameter, "Holes that are left would turn from zeros into noise under the eyes of who uses the disk.");
         }
 
+        await RequireRawAsync(options.Location, cancellationToken);
         return await StartAsync(
             await ReencryptedImage.OpenAsync(options with { ZoneLength = Math.Min(options.ZoneLength, ZoneLength) }, cancellationToken), convert, cancellationToken);
     }
@@ -110,7 +111,6 @@ public sealed class LiveConversion : IAsyncDisposable
         var conversion = new LiveConversion(image);
         try
         {
-            await RequireRawAsync(image, cancellationToken);
             if (await conversion.RunAsync(convert, cancellationToken))
             {
                 return conversion;
@@ -142,14 +142,14 @@ public sealed class LiveConversion : IAsyncDisposable
         return true;
     }
 
-    // Tables that change under the conversion's eyes are another matter.
-    private static async ValueTask RequireRawAsync(ReencryptedImage image, CancellationToken cancellationToken)
+    // Tables that change under the conversion's eyes are another matter. Who is wrongly refused can convert without a user.
+    private static async ValueTask RequireRawAsync(DiskLocation location, CancellationToken cancellationToken)
     {
-        if (image.Options.HeaderPath is null && !await image.IsUnfinishedAsync(cancellationToken)
-            && await ContainerProbe.NameAsync(image.Data, cancellationToken) is { } name)
+        await using IBlockDevice file = await StorageOpener.OpenAsync(location, writable: false, forceShare: true, cancellationToken);
+        if (await ContainerProbe.NameAsync(file, cancellationToken) is { } name)
         {
             throw new UnsupportedFeatureException(ErrorIds.LiveConversionUnsupported,
-                $"The image {image.Options.Location} is {name}, which cannot be served while it is converted; convert it without a server, or make a copy with Convert-Image.");
+                $"The image {location} is {name}, which cannot be served while it is converted; convert it without a server, or make a copy with Convert-Image.");
         }
     }
 

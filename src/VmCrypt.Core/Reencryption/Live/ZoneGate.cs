@@ -134,17 +134,22 @@ internal sealed class ZoneGate(Action? opened = null)
         }
     }
 
+    /// <summary>The zones stay old for now, although the journal was told of them: their recovery begins with what the guest leaves there.</summary>
+    public void GiveBack(ZoneClaim claim)
+    {
+        lock (_lock)
+        {
+            _claims.Remove(claim);
+            claim.End();
+        }
+    }
+
     /// <summary>The conversion ends before its end: what is claimed and not engaged is as it was, the rest is broken.</summary>
     public void Stop(Exception fault)
     {
         lock (_lock)
         {
-            foreach (ZoneClaim claim in _claims.Where(claim => !claim.IsEngaged).ToArray())
-            {
-                _claims.Remove(claim);
-                claim.End();
-            }
-
+            _claims.FindAll(claim => !claim.IsEngaged).ForEach(GiveBack);
             _claims.ForEach(claim => claim.Break(fault));
         }
     }

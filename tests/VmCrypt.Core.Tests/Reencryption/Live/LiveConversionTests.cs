@@ -135,6 +135,27 @@ public sealed class LiveConversionTests : IDisposable
     }
 
     [Fact]
+    public async Task A_full_file_system_takes_nothing_from_the_guest_of_a_disk_that_moves()
+    {
+        DiskConversion conversion = await DiskConversion.CreateAsync("protect", length: DiskConversion.LiveLength("protect"));
+        await using (LiveConversion live = await conversion.StartLiveAsync(device => new FullForZonesDevice(device)))
+        {
+            var fault = await Assert.ThrowsAsync<DeviceFaultException>(() => live.Completion);
+            Assert.Equal((ErrorIds.DiskFull, LiveConversionState.Failed), (fault.ErrorId, live.State));
+            byte[] fresh = [.. Enumerable.Repeat((byte)7, Page)];
+            for (int at = Page; at < conversion.Plain.Length; at += 3 * Page)
+            {
+                await live.Disk.WriteAsync(at, fresh, Sample.Token);
+                fresh.CopyTo(conversion.Plain, at);
+            }
+        }
+
+        Assert.NotNull((await conversion.PositionAsync())?.Hot);
+        await conversion.ResumeAsync();
+        await conversion.VerifyAsync();
+    }
+
+    [Fact]
     public async Task Others_are_refused_meanwhile_and_a_container_at_all()
     {
         ReencryptionOptions options = Options(_scratch.File("disk.raw", new byte[1 << 20]));
@@ -166,6 +187,17 @@ public sealed class LiveConversionTests : IDisposable
         Location = DiskLocation.Parse(path),
         Encryption = Sample.Luks2Options with { KeyslotsSize = null },
     };
+
+    /// <summary>Has room for the first zones of a conversion. Owns the device below.</summary>
+    private sealed class FullForZonesDevice(IBlockDevice inner) : FilterDevice(inner)
+    {
+        private int _zones = 3;
+
+        public override ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
+            buffer.Length == DiskConversion.LiveZoneLength && Interlocked.Decrement(ref _zones) < 0
+                ? throw new DeviceFaultException(ErrorIds.DiskFull, "The file system is full, as the test planned.")
+                : base.WriteAsync(offset, buffer, cancellationToken);
+    }
 
     /// <summary>Once tripped, fails a single flush: which data the storage has kept nobody knows. Owns the device below.</summary>
     private sealed class FailingDevice(IBlockDevice inner, Task tripped) : FilterDevice(inner)
