@@ -55,11 +55,11 @@ internal sealed class CommandExports : IDisposable
 
     /// <summary>Serves until nobody wants that any more, and says meanwhile what whoever started it should know.</summary>
     /// <param name="shell">Of the command.</param>
-    /// <param name="stop">Ends all exports.</param>
     /// <param name="run">The command's.</param>
     /// <param name="attempt">The command's.</param>
+    /// <param name="stop">Ends all exports.</param>
     public void Serve(
-        ICommandHost shell, CancellationToken stop, Func<Func<IProgress<JobProgress>, CancellationToken, ValueTask<Action?>>, Action?> run, Action<object?, Action> attempt)
+        ICommandHost shell, Func<Func<IProgress<JobProgress>, CancellationToken, ValueTask<Action?>>, Action?> run, Action<object?, Action> attempt, CancellationToken stop)
     {
         Task serving = Task.Run(() => ServeAsync(stop), CancellationToken.None);
         foreach (ImageExport export in Converted)

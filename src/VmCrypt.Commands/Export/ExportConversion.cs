@@ -45,5 +45,5 @@ public sealed class ExportConversion
 
     /// <summary>Has somebody told when it has failed.</summary>
     internal void WhenFailed(Action tell) =>
-        _conversion.Completion.ContinueWith(_ => tell(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        _ = _conversion.Completion.ContinueWith(_ => tell(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 }

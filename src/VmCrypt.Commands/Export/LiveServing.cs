@@ -62,12 +62,12 @@ internal sealed class LiveServing : IDisposable
     /// <summary>Waits for what nobody else does.</summary>
     /// <inheritdoc cref="CommandExports.Serve"/>
     public void End(
-        ICommandHost shell, CancellationToken stop, Func<Func<IProgress<JobProgress>, CancellationToken, ValueTask<Action?>>, Action?> run, Action<object?, Action> attempt)
+        ICommandHost shell, Func<Func<IProgress<JobProgress>, CancellationToken, ValueTask<Action?>>, Action?> run, Action<object?, Action> attempt, CancellationToken stop)
     {
         if (_exports.MustBeServed)
         {
             ServiceManager.Ready();
-            _exports.Serve(shell, stop, run, attempt);
+            _exports.Serve(shell, run, attempt, stop);
         }
     }
 

@@ -92,7 +92,7 @@ public sealed class UnlockImageCommand : UnlockingCmdlet, IDynamicParameters
         {
             LockStore();
             ServiceManager.Ready();
-            _exports.Serve(Shell, StopToken, Run, Attempt);
+            _exports.Serve(Shell, Run, Attempt, StopToken);
         }
     }
 

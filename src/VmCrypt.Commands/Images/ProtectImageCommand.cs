@@ -92,7 +92,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
         }
     }
 
-    private protected override void End() => _live.End(Shell, StopToken, Run, Attempt);
+    private protected override void End() => _live.End(Shell, Run, Attempt, StopToken);
 
     protected override void Dispose(bool disposing)
     {

@@ -85,7 +85,7 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet, IDynamicParameters
         Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
     }
 
-    private protected override void End() => _live.End(Shell, StopToken, Run, Attempt);
+    private protected override void End() => _live.End(Shell, Run, Attempt, StopToken);
 
     protected override void Dispose(bool disposing)
     {

@@ -95,7 +95,7 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
     private protected override void End()
     {
         LockStore();
-        _live.End(Shell, StopToken, Run, Attempt);
+        _live.End(Shell, Run, Attempt, StopToken);
     }
 
     protected override void Dispose(bool disposing)
