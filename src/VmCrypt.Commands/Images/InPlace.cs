@@ -29,15 +29,34 @@ internal static class InPlace
 
     public static string Stopped(string path) => $"{path}: stopped where nothing is lost; the same command or Resume-ImageUpdate goes on from there.";
 
+    /// <summary>The image before a conversion, or half way; a detached header may still have to be made.</summary>
+    public static async ValueTask<ImageDescription> DescribeAsync(DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ImageInspector.DescribeAsync(location, options with { HeaderPath = File.Exists(options.HeaderPath) ? options.HeaderPath : null }, cancellationToken);
+        }
+        catch (InvalidImageException damage)
+        {
+            // Whether that is to be mended, or ends it, is for the conversion to say.
+            return ImageInspector.Unreadable(location.Text, damage) with { Format = options.Format ?? ImageFormat.Raw };
+        }
+    }
+
     /// <summary>How the image is to be described when it is done: a raw disk, by nothing that its guest may have written.</summary>
     /// <param name="options">How it was opened.</param>
-    /// <param name="before">What it was; null if it does not matter.</param>
+    /// <param name="before">What it was.</param>
     /// <param name="plain">It is not encrypted any more.</param>
-    public static DiskOpenOptions Finished(DiskOpenOptions options, ImageDescription? before, bool plain)
+    public static DiskOpenOptions Finished(DiskOpenOptions options, ImageDescription before, bool plain) => options with
     {
-        bool raw = before?.Format is null or ImageFormat.Raw or ImageFormat.Luks && (plain || options.HeaderPath is not null);
-        return options with { HeaderPath = plain ? null : options.HeaderPath, Format = raw ? ImageFormat.Raw : null };
-    }
+        HeaderPath = plain ? null : options.HeaderPath,
+        Format = before.Format switch
+        {
+            ImageFormat.Vhdx or ImageFormat.Vhd => before.Format,
+            ImageFormat.Raw or ImageFormat.Luks when plain || options.HeaderPath is not null => ImageFormat.Raw,
+            _ => null,
+        },
+    };
 
     /// <summary>The same for every image of the backing chain.</summary>
     public static ChainOptions ChainOf(ReencryptionOptions layers, DiskOpenOptions opening, string[] folders, bool force, ICommandHost shell) => new()

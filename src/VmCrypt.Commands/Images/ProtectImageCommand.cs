@@ -33,7 +33,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter LeaveHoles { get; set; }
 
-    /// <summary>qcow2: overwrite what no table refers to.</summary>
+    /// <summary>qcow2, VHDX, VHD: overwrite what no table refers to.</summary>
     [Parameter]
     public SwitchParameter WipeFreed { get; set; }
 
@@ -67,6 +67,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
         var options = new ReencryptionOptions
         {
             Location = location,
+            Format = opening.Format,
             HeaderPath = opening.HeaderPath,
             Version = LuksVersion,
             Encryption = _encryption.Payload(GivenVolumeKey()),
@@ -78,6 +79,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
         NewImages.WarnOfReaders(LuksVersion, Shell);
         SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(LuksVersion));
         ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;
+        ImageDescription before = Run(token => InPlace.DescribeAsync(location, opening, token));
         if (!_live.Convert(
             location,
             Shell,
@@ -87,7 +89,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
             token => LiveConversion.ProtectAsync(options, passphrase, token),
             Run))
         {
-            DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
+            DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before, plain: false) : InPlace.Finished(chain);
             Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
         }
     }

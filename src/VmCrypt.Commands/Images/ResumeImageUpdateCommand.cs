@@ -33,7 +33,7 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter LeaveHoles { get; set; }
 
-    /// <summary>qcow2: overwrite what no table refers to.</summary>
+    /// <summary>qcow2, VHDX, VHD: overwrite what no table refers to.</summary>
     [Parameter]
     public SwitchParameter WipeFreed { get; set; }
 
@@ -58,8 +58,8 @@ public sealed class ResumeImageUpdateCommand : SecretCmdlet, IDynamicParameters
         }
 
         DiskOpenOptions opening = OpenOptions;
-        ImageDescription before = Run(token => ImageInspector.DescribeAsync(location, opening, token));
-        var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience, LeaveHoles = LeaveHoles, WipeFreed = WipeFreed };
+        ImageDescription before = Run(token => InPlace.DescribeAsync(location, opening, token));
+        var options = new ReencryptionOptions { Location = location, Format = opening.Format, HeaderPath = opening.HeaderPath, Resilience = Resilience, LeaveHoles = LeaveHoles, WipeFreed = WipeFreed };
         using SecretBuffer? next = new SecretSource
         {
             Passphrase = NewPassphrase,

@@ -48,8 +48,8 @@ public sealed class UnprotectImageCommand : UnlockingCmdlet, IDynamicParameters
         }
 
         DiskOpenOptions opening = OpenOptions;
-        var options = new ReencryptionOptions { Location = location, HeaderPath = opening.HeaderPath, Resilience = Resilience };
-        ImageDescription before = Run(token => ImageInspector.DescribeAsync(location, opening, token));
+        var options = new ReencryptionOptions { Location = location, Format = opening.Format, HeaderPath = opening.HeaderPath, Resilience = Resilience };
+        ImageDescription before = Run(token => InPlace.DescribeAsync(location, opening, token));
         using DiskKeys keys = KeysFor(location);
         AddLayers(keys, LayerPassphrase);
         ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;

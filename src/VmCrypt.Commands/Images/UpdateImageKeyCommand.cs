@@ -31,7 +31,7 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
     [Parameter]
     public SwitchParameter DropOtherSlots { get; set; }
 
-    /// <summary>qcow2: overwrite what no table refers to.</summary>
+    /// <summary>qcow2, VHDX, VHD: overwrite what no table refers to.</summary>
     [Parameter]
     public SwitchParameter WipeFreed { get; set; }
 
@@ -66,6 +66,7 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
         var options = new ReencryptionOptions
         {
             Location = location,
+            Format = opening.Format,
             HeaderPath = opening.HeaderPath,
             Version = LuksVersion,
             Encryption = _encryption.Payload(),
@@ -78,6 +79,7 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
         ChainOptions? chain = Chain ? InPlace.ChainOf(options, opening, AllowedFolder, Force, Shell) : null;
         SecretBuffer passphrase = InPlace.SecretOf(keys);
         SecretBuffer next = NewPassphrase is null && NewKeyFile is null ? passphrase : RequireNewSecret();
+        ImageDescription before = Run(token => InPlace.DescribeAsync(location, opening, token));
         if (!_live.Convert(
             location,
             Shell,
@@ -87,7 +89,7 @@ public sealed class UpdateImageKeyCommand : RekeyCmdlet, IDynamicParameters
             token => LiveConversion.UpdateKeyAsync(options, passphrase, [next], token),
             Run))
         {
-            DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before: null, plain: false) : InPlace.Finished(chain);
+            DiskOpenOptions finished = chain is null ? InPlace.Finished(opening, before, plain: false) : InPlace.Finished(chain);
             Shell.WriteObject(Run(token => ImageInspector.DescribeAsync(location, finished, token)));
         }
     }

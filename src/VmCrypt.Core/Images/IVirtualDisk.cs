@@ -46,6 +46,9 @@ public interface IVirtualDisk : IBlockDevice
     /// <summary>The parent that the file names; null if the disk stands alone.</summary>
     VirtualDiskParent? Parent { get; }
 
+    /// <summary>Bytes beyond which the disk cannot grow: the format's limit, or that of this file's blocks.</summary>
+    long MaxLength { get; }
+
     /// <summary>Whether the disk of that <see cref="Identity"/> is the parent.</summary>
     bool IsParent(Guid identity);
 

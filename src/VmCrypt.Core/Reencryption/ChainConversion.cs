@@ -121,7 +121,12 @@ internal sealed class ChainConversion(ChainOptions options, ReencryptionMode mod
     {
         foreach (ChainImage described in chain)
         {
-            ReencryptionOptions own = options.Layers with { Location = described.Location, Version = options.Layers.Version ?? VersionOf(described.Image) };
+            ReencryptionOptions own = options.Layers with
+            {
+                Location = described.Location,
+                Format = described.Image.Format,
+                Version = options.Layers.Version ?? VersionOf(described.Image),
+            };
             ReencryptedImage image = await ReencryptedImage.OpenAsync(own, cancellationToken);
             layers.Add(new ChainLayer(described, new ReencryptedImage(own, options.Wrap(image.Data), image.Shelf), layers.Count == 0 ? null : layers[^1]));
         }

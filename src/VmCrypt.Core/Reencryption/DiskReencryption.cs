@@ -107,13 +107,13 @@ public static class DiskReencryption
             if (image.Options.HeaderPath is null)
             {
                 KdfCost cost = PbkdfCost(image.Options.Encryption.Cost);
-                await HeaderAside.CopyAsync(image.Data, image.Shelf, header, key, passphrase, cost, cancellationToken);
+                await HeaderAside.CopyAsync(image.Data, image.Shelf, header, key, passphrase, cost, image.Flags, cancellationToken);
                 await HeaderAside.BeginAsync(image.Data, image.Shelf, [passphrase], image.Options.Resilience, cancellationToken);
             }
             else
             {
                 await BeginByLuks2Async(image, header, () => Luks2ReencryptStart.DecryptAsync(
-                    image.HeaderDevice, image.PayloadLength(header), key, image.Options.Resilience, cancellationToken), cancellationToken);
+                    image.HeaderDevice, image.PayloadLength(header), key, image.Flags, image.Options.Resilience, cancellationToken), cancellationToken);
             }
         }
 
@@ -132,7 +132,7 @@ public static class DiskReencryption
             using VolumeKey key = unlocked.Key;
             LuksFormatOptions target = await PlanUpdateAsync(image, header, unlocked.Slot, passphrase, cancellationToken);
             await BeginByLuks2Async(image, header, () => Luks2ReencryptStart.UpdateAsync(
-                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, NewKeyFlagsFor(options.Version ?? header.Version), options.Resilience, cancellationToken), cancellationToken);
+                image.HeaderDevice, image.PayloadLength(header), key, target, newPassphrases, NewKeyFlagsFor(options.Version ?? header.Version, image), options.Resilience, cancellationToken), cancellationToken);
         }
 
         await image.RunAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
@@ -176,7 +176,7 @@ public static class DiskReencryption
     {
         ReencryptionOptions options = image.Options;
         LuksFormatOptions luks = await PlanProtectionAsync(image, cancellationToken);
-        string[] flags = FlagsFor(options.Version ?? LuksVersion.Luks2);
+        string[] flags = FlagsFor(options.Version ?? LuksVersion.Luks2, image);
         await (options.HeaderPath is not null
             ? image.CreateHeaderAsync(luks, passphrase, flags, options.Resilience, cancellationToken)
             : HeaderInFront.BeginAsync(image.Data, image.Shelf, luks, passphrase, flags, !options.ReduceSize, cancellationToken));
@@ -201,7 +201,7 @@ public static class DiskReencryption
         }
 
         bool grows = !options.ReduceSize;
-        if (options.HeaderPath is null && ((grows && !image.Data.Traits.CanResize) || (!grows && image.Data.Length <= 2 * luks.HeaderLength)))
+        if (options.HeaderPath is null && ((grows && !image.CanHave(image.Data.Length + (2 * luks.HeaderLength))) || (!grows && image.Data.Length <= 2 * luks.HeaderLength)))
         {
             throw new RefusedException(ErrorIds.NoRoomForHeader,
                 $"The image {options.Location} of {image.Data.Length} bytes has no room for a header of {luks.HeaderLength}: let its last {2 * luks.HeaderLength} bytes be given up, or name a detached header.");
@@ -259,10 +259,12 @@ public static class DiskReencryption
         };
     }
 
-    private static string[] FlagsFor(LuksVersion version) => version == LuksVersion.Luks1 ? [Luks2ReencryptHeader.Luks1Flag] : [];
+    private static string[] FlagsFor(LuksVersion version, ReencryptedImage image) =>
+        version == LuksVersion.Luks1 ? [Luks2ReencryptHeader.Luks1Flag, .. image.Flags] : image.Flags;
 
     // Should cryptsetup end it, nobody else says why the header is to become LUKS1.
-    private static string[] NewKeyFlagsFor(LuksVersion version) => version == LuksVersion.Luks1 ? [Luks2ReencryptHeader.Luks1Flag, Luks2ReencryptHeader.NewKeyFlag] : [];
+    private static string[] NewKeyFlagsFor(LuksVersion version, ReencryptedImage image) =>
+        version == LuksVersion.Luks1 ? [.. FlagsFor(version, image), Luks2ReencryptHeader.NewKeyFlag] : image.Flags;
 
     /// <summary>The same time for PBKDF2.</summary>
     internal static KdfCost PbkdfCost(KdfCost cost) => cost.IterTime is { } time ? KdfCost.OfTime(time, KdfKind.Pbkdf2) : cost;

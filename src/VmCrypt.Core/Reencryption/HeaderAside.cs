@@ -23,16 +23,22 @@ internal static class HeaderAside
     /// <param name="key">Of the header.</param>
     /// <param name="passphrase">Opens it; borrowed.</param>
     /// <param name="cost">Of the key slot where one is made.</param>
+    /// <param name="flags">What the payload lies in.</param>
     /// <param name="cancellationToken">Cancels; the disk is untouched.</param>
     public static ValueTask CopyAsync(
-        IBlockDevice data, IHeaderShelf shelf, LuksHeader header, VolumeKey key, SecretBuffer passphrase, KdfCost cost, CancellationToken cancellationToken)
+        IBlockDevice data, IHeaderShelf shelf, LuksHeader header, VolumeKey key, SecretBuffer passphrase, KdfCost cost, string[] flags,
+        CancellationToken cancellationToken)
     {
         if (header.Version == LuksVersion.Luks2)
         {
             return shelf.CreateAsync(
                 HeaderStage.Active,
                 header.HeaderLength,
-                file => HeaderInFront.CopyAsync(data, 0, file, 0, header.HeaderLength, cancellationToken),
+                async file =>
+                {
+                    await HeaderInFront.CopyAsync(data, 0, file, 0, header.HeaderLength, cancellationToken);
+                    await Luks2ReencryptStart.FlagAsync(file, flags, cancellationToken);
+                },
                 cancellationToken);
         }
 
@@ -63,6 +69,7 @@ internal static class HeaderAside
                 {
                     (await LuksHeader.FormatAsync(file, luks, passphrase, cancellationToken)).Key.Dispose();
                     await Luks2ReencryptStart.PlaceAsync(file, header.Payload.Offset, cancellationToken);
+                    await Luks2ReencryptStart.FlagAsync(file, flags, cancellationToken);
                 },
                 cancellationToken);
         }
@@ -73,11 +80,12 @@ internal static class HeaderAside
     /// <param name="shelf">Has the header.</param>
     /// <param name="passphrases">One of them opens it; borrowed.</param>
     /// <param name="cost">Of the key slot where one is made.</param>
+    /// <param name="flags">What the payload lies in.</param>
     /// <param name="cancellationToken">Cancels; the disk is untouched.</param>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>: of the header that counts.</exception>
     /// <exception cref="UnsupportedFeatureException">What is required to understand the header in front is not met: somebody re-encrypts the disk.</exception>
     public static async ValueTask RenewAsync(
-        IBlockDevice data, IHeaderShelf shelf, IReadOnlyList<SecretBuffer> passphrases, KdfCost cost, CancellationToken cancellationToken)
+        IBlockDevice data, IHeaderShelf shelf, IReadOnlyList<SecretBuffer> passphrases, KdfCost cost, string[] flags, CancellationToken cancellationToken)
     {
         if (await FrontAsync(data, cancellationToken) is not { } front || await IsBesideAsync(shelf, front, passphrases, cancellationToken))
         {
@@ -87,7 +95,7 @@ internal static class HeaderAside
         (SecretBuffer passphrase, VolumeKey opened) = await Passphrases.FindAsync(front, passphrases, cancellationToken);
         using VolumeKey key = opened;
         shelf.Delete(HeaderStage.Active);
-        await CopyAsync(data, shelf, front, key, passphrase, cost, cancellationToken);
+        await CopyAsync(data, shelf, front, key, passphrase, cost, flags, cancellationToken);
     }
 
     /// <summary>The steps (2) and (3).</summary>
@@ -108,7 +116,7 @@ internal static class HeaderAside
         long moved = Luks2ReencryptStart.MovedLength(metadata, length);
         await HeaderInFront.CopyAsync(data, header.Payload.Offset, data, 0, moved, CancellationToken.None);
         await data.FlushAsync(CancellationToken.None);
-        await Luks2ReencryptStart.DecryptAsync(file, length, key, resilience, CancellationToken.None);
+        await Luks2ReencryptStart.DecryptAsync(file, length, key, [], resilience, CancellationToken.None);
     }
 
     // What (2) has overwritten, in whole or in part, is no header, or opens the same payload still.

@@ -21,8 +21,9 @@ namespace VmCrypt.Core.Reencryption;
 internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice file)
 {
     /// <summary>The file begins as qcow2, which does not mean that it can be converted.</summary>
+    /// <remarks>What a guest's disk begins with does not matter: in a container, or while a header beside tells of its conversion.</remarks>
     public static async ValueTask<bool> IsForAsync(ReencryptedImage image, CancellationToken cancellationToken) =>
-        image.Options.HeaderPath is null && await FormatProbe.RecogniseAsync(image.Data, cancellationToken) == ImageFormat.Qcow2;
+        image.Options.HeaderPath is null && image.Container is null && !image.Shelf.Has(HeaderStage.Active) && await FormatProbe.RecogniseAsync(image.Data, cancellationToken) == ImageFormat.Qcow2;
 
     /// <summary>How zones are protected by a record of at most <paramref name="capacity"/> bytes.</summary>
     public static ZoneProtection ProtectionOf(ReencryptionResilience resilience, long capacity) =>
@@ -153,13 +154,7 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
         Qcow2EncryptionHeader old = journal.State.Before ?? default;
         foreach ((long offset, long length) in clusters.Unused(file.Length, (journal.Place.Offset, journal.Place.Length), (old.Offset, old.Length)))
         {
-            await foreach (Extent extent in file.ExtentsAsync(offset, length, cancellationToken))
-            {
-                if (extent.Kind == ExtentKind.Data)
-                {
-                    await LuksEraser.OverwriteOnceAsync(file, extent.Offset, extent.Length, cancellationToken);
-                }
-            }
+            await FreedRoom.OverwriteAsync(file, offset, length, cancellationToken);
         }
     }
 

@@ -19,12 +19,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     private readonly ReencryptionOptions _options;
     private IBlockDevice? _detached;
 
-    private ReencryptedImage(ReencryptionOptions options, IBlockDevice data)
-        : this(options, data, new HeaderFiles(options.Location))
-    {
-    }
-
-    /// <summary>Takes the devices.</summary>
+    /// <summary>Takes the devices, the disk's own.</summary>
     public ReencryptedImage(ReencryptionOptions options, IBlockDevice data, IHeaderShelf shelf, IBlockDevice? detached = null)
     {
         _options = options;
@@ -35,7 +30,14 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
     public ReencryptionOptions Options => _options;
 
+    /// <summary>Holds the payload: the file, or what its guest sees of it.</summary>
     public IBlockDevice Data { get; }
+
+    /// <summary>What the file is, where it is not the disk itself.</summary>
+    public ContainedDisk? Container { get; private init; }
+
+    /// <summary>What the header of a conversion says of the container.</summary>
+    public string[] Flags => Container?.Flags ?? [];
 
     public IHeaderShelf Shelf { get; }
 
@@ -55,22 +57,29 @@ internal sealed class ReencryptedImage : IAsyncDisposable
             throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported, "A disk behind NBD is not converted in its place: whether its server keeps what is flushed cannot be known.");
         }
 
-        IBlockDevice data = await StorageOpener.OpenAsync(options.Location, writable: true, forceShare: false, cancellationToken);
-        var image = new ReencryptedImage(options, data);
+        IBlockDevice file = await StorageOpener.OpenAsync(options.Location, writable: true, forceShare: false, cancellationToken);
+        IBlockDevice? detached = null;
         try
         {
-            if (options.HeaderPath is { } path && File.Exists(path))
-            {
-                image._detached = await StorageOpener.OpenAsync(DiskLocation.Parse(path), writable: true, forceShare: false, cancellationToken);
-            }
-
-            return image;
+            detached = options.HeaderPath is { } path && File.Exists(path)
+                ? await StorageOpener.OpenAsync(DiskLocation.Parse(path), writable: true, forceShare: false, cancellationToken)
+                : null;
+            return await OpenAsync(options, file, new HeaderFiles(options.Location), detached, cancellationToken);
         }
         catch
         {
-            await image.DisposeAsync();
+            await file.DisposeAsync();
+            await (detached?.DisposeAsync() ?? ValueTask.CompletedTask);
             throw;
         }
+    }
+
+    /// <summary>Takes the devices (not if this throws); the file may be a container of the disk.</summary>
+    public static async ValueTask<ReencryptedImage> OpenAsync(
+        ReencryptionOptions options, IBlockDevice file, IHeaderShelf shelf, IBlockDevice? detached, CancellationToken cancellationToken)
+    {
+        ContainedDisk? container = await ContainedDisk.OpenAsync(options, file, shelf, detached, cancellationToken);
+        return new ReencryptedImage(options, container?.View ?? file, shelf, detached) { Container = container };
     }
 
     /// <summary>An earlier run has begun and left a header that says so.</summary>
@@ -91,7 +100,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
             return false;
         }
 
-        return IsUnfinished(await LuksHeader.DescribeAsync(HeaderDevice, s_detached, cancellationToken));
+        return ConvertedContainer.IsUnfinished(await LuksHeader.DescribeAsync(HeaderDevice, s_detached, cancellationToken));
     }
 
     /// <summary>Throws away what was prepared for an encryption that never began.</summary>
@@ -127,10 +136,11 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
     public async ValueTask RequireNoContainerAsync(CancellationToken cancellationToken)
     {
-        if (await ContainerProbe.NameAsync(Data, cancellationToken) is { } name)
+        if (Container is null && await ContainerProbe.NameAsync(Data, cancellationToken) is { } name)
         {
-            throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported,
-                $"The image {_options.Location} is {name}, which is not converted in its place; Convert-Image makes a copy.");
+            throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported, name is nameof(ImageFormat.Vhdx) or nameof(ImageFormat.Vhd)
+                ? $"The image {_options.Location} is {name}, which only its end tells, or was named otherwise; give {name} as its format."
+                : $"The image {_options.Location} is {name}, which is not converted in its place; Convert-Image makes a copy.");
         }
     }
 
@@ -164,6 +174,9 @@ internal sealed class ReencryptedImage : IAsyncDisposable
                 $"The payload has {Data.Length - header.Payload.Offset} bytes, which are not whole sectors of {sectorSize}.");
         }
     }
+
+    /// <summary>The image can be made that long.</summary>
+    public bool CanHave(long length) => Container?.CanHave(length) ?? Data.Traits.CanResize;
 
     /// <summary>Makes a detached header that says that the encryption begins; it appears when it is complete.</summary>
     public async ValueTask CreateHeaderAsync(
@@ -229,14 +242,14 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     private async Task RunBesideAsync(IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         LuksFacts facts = await DescribeBesideAsync(cancellationToken);
-        if (!IsUnfinished(facts) && facts.Cipher != Luks2Segment.LinearType)
+        if (!ConvertedContainer.IsUnfinished(facts) && facts.Cipher != Luks2Segment.LinearType)
         {
-            await HeaderAside.RenewAsync(Data, Shelf, passphrases, DiskReencryption.PbkdfCost(_options.Encryption.Cost), cancellationToken);
+            await HeaderAside.RenewAsync(Data, Shelf, passphrases, DiskReencryption.PbkdfCost(_options.Encryption.Cost), Flags, cancellationToken);
             await HeaderAside.BeginAsync(Data, Shelf, passphrases, _options.Resilience, cancellationToken);
             facts = await DescribeBesideAsync(cancellationToken);
         }
 
-        if (IsUnfinished(facts))
+        if (ConvertedContainer.IsUnfinished(facts))
         {
             await using IBlockDevice file = await Shelf.OpenAsync(HeaderStage.Active, cancellationToken);
             await RunAsync(file, ReencryptionMode.Decrypt, passphrases, progress, cancellationToken);
@@ -329,6 +342,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
             await Data.FlushAsync(cancellationToken);
         }
 
+        await (Container?.FinishAsync(_options.WipeFreed, cancellationToken) ?? ValueTask.CompletedTask);
         await header.CleanUpAsync(cancellationToken);
     }
 
@@ -340,10 +354,6 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         : ReencryptionMode.Encrypt;
 
     private LuksPlacement Placement => _detached is null ? LuksPlacement.Attached : LuksPlacement.Detached;
-
-    private static bool IsUnfinished(LuksFacts facts) =>
-        facts.Requirements.Any(requirement => requirement.StartsWith(Luks2Requirements.OnlineReencrypt, StringComparison.Ordinal))
-        || facts.Flags.Contains(Luks2ReencryptHeader.CleanUpFlag) || facts.Flags.Contains(Luks2ReencryptHeader.Luks1Flag);
 
     // Of a detached header that places its payload further on, nobody knows what lies before it.
     private bool Fits(LuksHeader header) => _detached is null ? header.Payload.Offset >= header.HeaderLength : header.Payload.Offset == 0;

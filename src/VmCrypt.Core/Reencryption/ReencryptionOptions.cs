@@ -9,6 +9,9 @@ public sealed record ReencryptionOptions
     /// <summary>The image: a file or block device.</summary>
     public required DiskLocation Location { get; init; }
 
+    /// <summary>The format of the file, as for every opening: a fixed VHD must be named; null to recognise it.</summary>
+    public ImageFormat? Format { get; init; }
+
     /// <summary>The detached header, existing or to be made; null where the header stands in front.</summary>
     public string? HeaderPath { get; init; }
 
@@ -26,7 +29,7 @@ public sealed record ReencryptionOptions
     /// <summary>Encrypting: leave holes as they are; what was zeros there reads as noise afterwards.</summary>
     public bool LeaveHoles { get; init; }
 
-    /// <summary>qcow2: overwrite the clusters to which nothing refers when all is done; what they held before was not encrypted.</summary>
+    /// <summary>qcow2, VHDX, VHD: overwrite all of the file to which nothing refers when all is done; what that held before was not encrypted.</summary>
     public bool WipeFreed { get; init; }
 
     /// <summary>A new key: go on although other key slots, whose passphrases were not given, will be gone.</summary>

@@ -1,11 +1,8 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Errors;
-using VmCrypt.Core.Images.Qcow2;
-using VmCrypt.Core.Images.Qcow2.InPlace;
 using VmCrypt.Core.Images.Vhd;
 using VmCrypt.Core.Images.Vhdx;
-using VmCrypt.Core.Luks;
 
 namespace VmCrypt.Core.Stack;
 
@@ -80,7 +77,7 @@ public static class ImageInspector
         }
         catch (UnsupportedFeatureException reason)
         {
-            return await DescribeUnusableAsync(location, options, reason, cancellationToken);
+            return await UnusableImage.DescribeAsync(location, options, reason, cancellationToken);
         }
     }
 
@@ -124,69 +121,6 @@ public static class ImageInspector
             Weaknesses = Weaknesses.Of(image, size),
         };
     }
-
-    private static async ValueTask<ImageDescription> DescribeUnusableAsync(
-        DiskLocation location, DiskOpenOptions options, UnsupportedFeatureException reason, CancellationToken cancellationToken)
-    {
-        await using IBlockDevice storage = await StorageOpener.OpenAsync(location, writable: false, options.ForceShare, cancellationToken);
-        ImageFormat format = options.Format ?? await FormatProbe.RecogniseAsync(storage, cancellationToken);
-        if (reason.ErrorId == ErrorIds.Qcow2ConversionUnfinished)
-        {
-            return await DescribeConversionAsync(location, storage, reason, cancellationToken);
-        }
-
-        LuksFacts? luks = await DescribeUnusableHeaderAsync(storage, format, HeaderOf(location, options), options, cancellationToken);
-        bool detached = luks is not null && HeaderOf(location, options) is not null;
-        return new ImageDescription
-        {
-            Path = location.Text,
-            Format = format,
-            VirtualSize = luks is null ? 0 : storage.Length - luks.PayloadOffset,
-            AllocatedSize = storage.Length,
-            Encryption = luks is null ? EncryptionPlacement.None : detached ? EncryptionPlacement.Detached : EncryptionPlacement.Attached,
-            Luks = luks,
-            Conversion = luks?.Reencryption?.Invoke(storage.Length),
-            Unusable = reason,
-        };
-    }
-
-    private static async ValueTask<ImageDescription> DescribeConversionAsync(
-        DiskLocation location, IBlockDevice storage, UnsupportedFeatureException reason, CancellationToken cancellationToken)
-    {
-        ConversionPointer place = await ConversionPointer.FindAsync(storage, cancellationToken) ?? throw reason;
-        ConversionJournal journal = await ConversionJournal.OpenAsync(storage, place, cancellationToken);
-        ConversionState state = journal.State;
-        var view = new HeaderViewDevice(storage, (await journal.ReadHeadersAsync(cancellationToken)).Before);
-        Qcow2Facts facts = (await Qcow2Metadata.ReadAsync(view, cancellationToken)).ToFacts();
-        return new ImageDescription
-        {
-            Path = location.Text,
-            Format = ImageFormat.Qcow2,
-            VirtualSize = facts.VirtualSize,
-            AllocatedSize = LocalDisk.AllocatedSize(storage, location.Text),
-            Encryption = EncryptionPlacement.Inside,
-            Qcow2 = facts,
-            Conversion = new ReencryptionFacts(
-                (ReencryptionMode)state.Mode, ((ReencryptionResilience)state.Resilience).ToString().ToLowerInvariant(), state.End, state.Done, state.HotLength > 0),
-            Unusable = reason,
-        };
-    }
-
-    private static async ValueTask<LuksFacts?> DescribeUnusableHeaderAsync(
-        IBlockDevice storage, ImageFormat format, string? path, DiskOpenOptions options, CancellationToken cancellationToken)
-    {
-        if (path is null)
-        {
-            return format == ImageFormat.Luks ? await LuksHeader.DescribeAsync(storage, LuksOpenOptions.Default, cancellationToken) : null;
-        }
-
-        await using IBlockDevice header = await StorageOpener.OpenAsync(DiskLocation.Parse(path), writable: false, options.ForceShare, cancellationToken);
-        return await LuksHeader.DescribeAsync(header, new LuksOpenOptions { Placement = LuksPlacement.Detached }, cancellationToken);
-    }
-
-    // The one that was named, or the one that an unfinished conversion keeps beside the image.
-    private static string? HeaderOf(DiskLocation location, DiskOpenOptions options) =>
-        options.HeaderPath ?? (File.Exists(location.HeaderBeside) ? location.HeaderBeside : null);
 
     private static async ValueTask<long> AllocatedAsync(StackImage image, CancellationToken cancellationToken)
     {

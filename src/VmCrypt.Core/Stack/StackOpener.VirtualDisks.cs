@@ -1,8 +1,6 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images;
-using VmCrypt.Core.Images.Vhd;
-using VmCrypt.Core.Images.Vhdx;
 
 namespace VmCrypt.Core.Stack;
 
@@ -13,10 +11,7 @@ internal sealed partial class StackOpener
     private async ValueTask<StackImage> OpenVirtualDiskAsync(
         IBlockDevice storage, DiskLocation location, ImageFormat format, IBlockDevice? detachedHeader, bool isParent, CancellationToken cancellationToken)
     {
-        bool writable = storage.Traits.CanWrite;
-        IVirtualDisk disk = format == ImageFormat.Vhdx
-            ? await VhdxImage.OpenAsync(storage, new VhdxOpenOptions { Writable = writable }, cancellationToken)
-            : await VhdImage.OpenAsync(storage, new VhdOpenOptions { Writable = writable }, cancellationToken);
+        IVirtualDisk disk = await VirtualDiskOpener.OpenAsync(storage, format, cancellationToken);
         var image = new StackImage
         {
             Location = location,
@@ -52,6 +47,7 @@ internal sealed partial class StackOpener
         try
         {
             Enter(location);
+            RequireNoHeaderBeside(location);
             StackImage parent = await OpenVirtualDiskAsync(storage, location, format, detachedHeader: null, isParent: true, cancellationToken);
             if (child.IsParent(parent.VirtualDisk!.Identity))
             {

@@ -33,21 +33,28 @@ internal sealed class DiskConversion
 
     private readonly string _name;
     private readonly ReencryptionOptions _options;
+    private readonly SampleContainer? _container;
 
-    private DiskConversion(string name, int sector, int newSector, int length)
+    private DiskConversion(string name, int sector, int newSector, int length, byte[]? plain)
     {
         _name = name;
-        Plain = RandomNumberGenerator.GetBytes(length);
-        Plain.AsSpan(length / 4, length / 8).Clear();
+        _container = SampleContainer.Of(name);
+        Plain = plain ?? RandomNumberGenerator.GetBytes(length);
+        if (plain is null)
+        {
+            Plain.AsSpan(_container?.Block ?? length / 4, _container?.Block ?? length / 8).Clear();
+        }
+
         _options = new ReencryptionOptions
         {
             Location = DiskLocation.Parse("disk.raw"),
+            Format = _container?.Format,
             HeaderPath = name.Contains("detached", StringComparison.Ordinal) ? "disk.luks" : null,
             Version = VersionOf(name),
             Encryption = OptionsOf(name, name.StartsWith("protect", StringComparison.Ordinal) ? sector : newSector),
             Resilience = name.EndsWith("journal", StringComparison.Ordinal) ? ReencryptionResilience.Journal : ReencryptionResilience.Checksum,
             ReduceSize = name.Contains("reduced", StringComparison.Ordinal),
-            ZoneLength = ZoneLength,
+            ZoneLength = _container?.ZoneLength ?? ZoneLength,
         };
     }
 
@@ -83,23 +90,35 @@ internal sealed class DiskConversion
     /// <summary>How far the header in front is; null where it tells of nothing under way.</summary>
     public async Task<PayloadPosition?> PositionAsync()
     {
-        IBlockDevice area = (IBlockDevice?)Header ?? Data;
+        IBlockDevice view = new MemoryDevice(await ViewAsync());
+        IBlockDevice area = (IBlockDevice?)Header ?? view;
         if (await FormatProbe.RecogniseAsync(area, Sample.Token) != ImageFormat.Luks || Shelf.Has(HeaderStage.Active) || !await IsUnfinishedAsync())
         {
             return null;
         }
 
         var header = await Luks2ReencryptHeader.OpenAsync(area, Sample.Token);
-        return header.IsDone ? null : header.Position(header.Plan.PayloadLength(Data.Length));
+        return header.IsDone ? null : header.Position(header.Plan.PayloadLength(view.Length));
     }
 
     /// <summary>The same disk, as it was when this copy of it was made.</summary>
     public DiskConversion Clone() => With(Copy(Data)!, Copy(Header), null);
 
     /// <summary>The disk as it is before the conversion.</summary>
-    public static async Task<DiskConversion> CreateAsync(string name, int sector = 512, int newSector = 512, int length = 240 << 10)
+    public static async Task<DiskConversion> CreateAsync(string name, int sector = 512, int newSector = 512, int length = 240 << 10, byte[]? plain = null)
     {
-        var conversion = new DiskConversion(name, sector, newSector, length);
+        length = plain?.Length ?? SampleContainer.Of(name)?.Length ?? length;
+        DiskConversion conversion = await CreateRawAsync(new DiskConversion(name, sector, newSector, length, plain), name, sector, length);
+        if (conversion._container is { } container)
+        {
+            conversion.Data = new MemoryDevice(await container.WrapAsync(conversion.Data.ToArray()));
+        }
+
+        return conversion;
+    }
+
+    private static async Task<DiskConversion> CreateRawAsync(DiskConversion conversion, string name, int sector, int length)
+    {
         LuksFormatOptions luks = OptionsOf(name, sector) with { Placement = conversion.IsDetached ? LuksPlacement.Detached : LuksPlacement.Attached };
         long front = conversion.IsDetached || conversion.Protects ? 0 : luks.HeaderLength;
         byte[] disk = new byte[front + length + (conversion._options.ReduceSize ? 2 * luks.HeaderLength : 0)];
@@ -118,7 +137,7 @@ internal sealed class DiskConversion
         {
             if (conversion.Protects)
             {
-                await Luks2ReencryptStart.EncryptAsync(conversion.Header!, length, key, moves: false, [], conversion._options.Resilience, Sample.Token);
+                await Luks2ReencryptStart.EncryptAsync(conversion.Header!, length, key, moves: false, ConvertedContainer.FlagsOf(conversion._container?.Format), conversion._options.Resilience, Sample.Token);
             }
             else
             {
@@ -141,8 +160,16 @@ internal sealed class DiskConversion
 
     public bool NeedsShelf => !IsDetached && (Protects || Unprotects);
 
-    public ReencryptedImage Open(Func<IBlockDevice, IBlockDevice> wrap) =>
-        new(_options, wrap(Data), Shelf, Header is null ? null : wrap(Header));
+    /// <param name="wrap">Stands between the devices and who opens them.</param>
+    public ValueTask<ReencryptedImage> OpenAsync(Func<IBlockDevice, IBlockDevice> wrap) => OpenAsync(wrap, _options.Format);
+
+    /// <param name="wrap">Stands between the devices and who opens them.</param>
+    /// <param name="named">What the caller says that the file is; null for nothing, as is enough for a conversion that has begun.</param>
+    public ValueTask<ReencryptedImage> OpenAsync(Func<IBlockDevice, IBlockDevice> wrap, ImageFormat? named) => ReencryptedImage.OpenAsync(
+        _options with { Format = named }, wrap(Data), Shelf, Header is null ? null : wrap(Header), Sample.Token);
+
+    /// <summary>The bytes in which payload and header lie: those of the file, or what its guest sees.</summary>
+    public async Task<byte[]> ViewAsync() => _container is null ? Data.ToArray() : await _container.ViewAsync(Data.ToArray());
 
     /// <summary>Converts, and says how many effects that has.</summary>
     public async Task<int> CountAsync()
@@ -162,8 +189,8 @@ internal sealed class DiskConversion
             Shelf = new MemoryShelf();
             await Assert.ThrowsAsync<CrashException>(() => RunAsync(new CrashPlan(effects)));
             Shelf.Wrap = device => device;
-            IBlockDevice area = Protects ? Data : (IBlockDevice?)Shelf.Active ?? Data;
-            if (Shelf.Active is null == Protects && !Shelf.Has(HeaderStage.Prepared)
+            IBlockDevice? area = Shelf.Active ?? (Shelf.Has(HeaderStage.Prepared) ? null : new MemoryDevice(await ViewAsync()));
+            if (area is not null && Shelf.Active is null == Protects
                 && await FormatProbe.RecogniseAsync(area, Sample.Token) == ImageFormat.Luks
                 && (await LuksHeader.DescribeAsync(area, new LuksOpenOptions { Placement = LuksPlacement.Detached }, Sample.Token)).Requirements.Length > 0)
             {
@@ -179,7 +206,7 @@ internal sealed class DiskConversion
     {
         Shelf.Plan = plan;
         Shelf.Wrap = wrap;
-        await using ReencryptedImage image = Open(wrap);
+        await using ReencryptedImage image = await OpenAsync(wrap);
         await ConvertAsync(image, null, Sample.Token);
     }
 
@@ -188,7 +215,8 @@ internal sealed class DiskConversion
     {
         Shelf.Plan = null;
         Shelf.Wrap = wrap;
-        var image = new ReencryptedImage(_options with { ZoneLength = LiveZoneLength }, wrap(Data), Shelf, Header is null ? null : wrap(Header));
+        ReencryptedImage image = await ReencryptedImage.OpenAsync(
+            _options with { ZoneLength = LiveZoneLength }, wrap(Data), Shelf, Header is null ? null : wrap(Header), Sample.Token);
         LiveConversion? live = await LiveConversion.StartAsync(image, ConvertAsync, Sample.Token);
         Assert.NotNull(live);
         return live;
@@ -209,7 +237,7 @@ internal sealed class DiskConversion
     {
         Shelf.Plan = null;
         Shelf.Wrap = device => device;
-        await using ReencryptedImage image = Open(device => device);
+        await using ReencryptedImage image = await OpenAsync(device => device, named: null);
         using SecretBuffer old = Sample.Secret(passphrase);
         using SecretBuffer next = Sample.Secret(NewPassphrase);
         await DiskReencryption.ResumeAsync(image, [old, next], null, Sample.Token);
@@ -239,13 +267,14 @@ internal sealed class DiskConversion
     /// <summary>The disk as who has the passphrase sees it; null where nobody is let in.</summary>
     public async Task<byte[]?> ReadAsync(string passphrase)
     {
-        IBlockDevice area = (IBlockDevice?)Header ?? Data;
         try
         {
+            byte[] view = await ViewAsync();
+            IBlockDevice area = (IBlockDevice?)Header ?? new MemoryDevice(view);
             LuksHeader header = await Sample.OpenAsync(area, IsDetached ? LuksPlacement.Detached : LuksPlacement.Attached);
             using VolumeKey key = (await header.UnlockAsync(passphrase)).Key;
             using SectorCipher cipher = key.CreateCipher();
-            byte[] payload = Data.ToArray()[(int)header.Payload.Offset..];
+            byte[] payload = view[(int)header.Payload.Offset..];
             payload = payload[..(int)(header.Payload.Length ?? payload.Length)];
             cipher.Decrypt(0, payload, payload);
             return payload;
@@ -260,7 +289,7 @@ internal sealed class DiskConversion
     {
         Shelf.Plan = null;
         Shelf.Wrap = device => device;
-        await using ReencryptedImage image = Open(device => device);
+        await using ReencryptedImage image = await OpenAsync(device => device);
         return await image.IsUnfinishedAsync(Sample.Token);
     }
 
@@ -274,7 +303,7 @@ internal sealed class DiskConversion
 
         try
         {
-            return Unprotects ? Data.ToArray().AsSpan().SequenceEqual(Plain) : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase) is not null;
+            return Unprotects ? (await ViewAsync()).AsSpan().SequenceEqual(Plain) : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase) is not null;
         }
         catch (WrongKeyException)
         {
@@ -285,7 +314,7 @@ internal sealed class DiskConversion
     /// <summary>What the guest finds when the conversion is done.</summary>
     public async Task<byte[]> FindAsync()
     {
-        byte[]? found = Unprotects ? Data.ToArray() : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase);
+        byte[]? found = Unprotects ? await ViewAsync() : await ReadAsync(Protects ? Sample.Passphrase : NewPassphrase);
         Assert.NotNull(found);
         return found;
     }
@@ -295,7 +324,7 @@ internal sealed class DiskConversion
     {
         byte[] found = await FindAsync();
 
-        Assert.Equal(Unprotects && Header is null ? null : VersionOf(_name), LuksHeader.Probe((Header ?? Data).ToArray().AsSpan(0, 8)));
+        Assert.Equal(Unprotects && Header is null ? null : VersionOf(_name), LuksHeader.Probe((Header?.ToArray() ?? await ViewAsync()).AsSpan(0, 8)));
         Assert.Equal(Plain.Length, _options.ReduceSize ? Plain.Length : found.Length);
         Assert.Equal(SHA256.HashData(Plain), SHA256.HashData(found.AsSpan(0, Plain.Length)));
         Assert.False(Shelf.Has(HeaderStage.Active) || Shelf.Has(HeaderStage.Prepared));

@@ -17,7 +17,7 @@ public sealed class HeaderAsideTests
     {
         (DiskConversion disk, MemoryDevice stale) = await CopiedAsync(name);
         using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
-        await using (ReencryptedImage front = disk.Open(device => device))
+        await using (ReencryptedImage front = await disk.OpenAsync(device => device))
         {
             await DiskReencryption.UpdateKeyAsync(front, passphrase, [passphrase], null, Sample.Token);
         }
@@ -54,7 +54,7 @@ public sealed class HeaderAsideTests
         (DiskConversion disk, MemoryDevice stale) = await CopiedAsync("unprotect");
         using SecretBuffer old = Sample.Secret(Sample.Passphrase);
         using SecretBuffer next = Sample.Secret("changed");
-        await using (ReencryptedImage front = disk.Open(device => device))
+        await using (ReencryptedImage front = await disk.OpenAsync(device => device))
         {
             await DiskReencryption.UpdateKeyAsync(front, old, [next], null, Sample.Token);
         }

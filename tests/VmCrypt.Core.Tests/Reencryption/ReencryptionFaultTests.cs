@@ -27,10 +27,12 @@ public sealed class ReencryptionFaultTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task A_full_file_system_stops_it_and_with_room_it_goes_on(string name)
+    public async Task A_full_file_system_stops_it_and_with_room_it_goes_on(string name) => await FillAsync(await DiskConversion.CreateAsync(name), step: 9);
+
+    /// <summary>Lets the file system be full after every so many writes, and goes on each time.</summary>
+    internal static async Task FillAsync(DiskConversion before, int step)
     {
-        DiskConversion before = await DiskConversion.CreateAsync(name);
-        for (int writes = 0, stopped = 1; stopped > 0; writes += 9)
+        for (int writes = 0, stopped = 1; stopped > 0; writes += step)
         {
             DiskConversion conversion = before.Clone();
             stopped = 0;
@@ -84,7 +86,7 @@ public sealed class ReencryptionFaultTests : IDisposable
     {
         DiskConversion conversion = await DiskConversion.CreateAsync("update luks1");
         using var stopping = new CancellationTokenSource();
-        await using ReencryptedImage image = conversion.Open(device => new StoppingDevice(device, stopping));
+        await using ReencryptedImage image = await conversion.OpenAsync(device => new StoppingDevice(device, stopping));
         using SecretBuffer old = Sample.Secret(Sample.Passphrase);
         using SecretBuffer next = Sample.Secret(DiskConversion.NewPassphrase);
 
@@ -215,7 +217,7 @@ public sealed class ReencryptionFaultTests : IDisposable
     {
         using SecretBuffer old = Sample.Secret(Sample.Passphrase);
         using SecretBuffer next = Sample.Secret(DiskConversion.NewPassphrase);
-        await using ReencryptedImage image = conversion.Open(device => device);
+        await using ReencryptedImage image = await conversion.OpenAsync(device => device);
         foreach ((ReencryptionMode other, Func<Task> run) in new (ReencryptionMode, Func<Task>)[]
         {
             (ReencryptionMode.Encrypt, () => DiskReencryption.ProtectAsync(image, old, null, Sample.Token)),

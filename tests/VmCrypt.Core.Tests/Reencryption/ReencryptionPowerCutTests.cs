@@ -21,8 +21,13 @@ public sealed class ReencryptionPowerCutTests
     [InlineData("update detached")]
     public async Task A_power_cut_that_drops_and_tears_what_was_not_flushed_loses_nothing(string name)
     {
+        await CutAsync(await DiskConversion.CreateAsync(name, length: 200 << 10), count => (count < Telling && count % 2 == 0) || count % 17 == 0);
+    }
+
+    /// <summary>Converts the disk, cuts the power after so many effects as are telling, and goes on each time.</summary>
+    internal static async Task CutAsync(DiskConversion conversion, Func<int, bool> isTelling)
+    {
         var log = new EffectLog();
-        DiskConversion conversion = await DiskConversion.CreateAsync(name, length: 200 << 10);
         // How files appear beside the image is not the devices' doing: that is over when the recording begins.
         if (conversion.NeedsShelf)
         {
@@ -44,15 +49,13 @@ public sealed class ReencryptionPowerCutTests
             return known.Device;
         });
 
-        foreach (int count in Enumerable.Range(0, log.Count + 1).Where(IsTelling))
+        foreach (int count in Enumerable.Range(0, log.Count + 1).Where(isTelling))
         {
             DiskConversion left = conversion.With(After(data, count)!, After(header, count), After(beside, count));
             await left.RequireSoundAsync();
             await left.GoOnAsync(resume: false);
             await left.VerifyAsync();
         }
-
-        static bool IsTelling(int count) => (count < Telling && count % 2 == 0) || count % 17 == 0;
 
         MemoryDevice? After(MemoryDevice? device, int count) => device is null
             ? null

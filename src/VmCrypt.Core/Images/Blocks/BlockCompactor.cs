@@ -1,5 +1,6 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Images.Qcow2;
 
 namespace VmCrypt.Core.Images.Blocks;
 
@@ -29,9 +30,7 @@ internal sealed class BlockCompactor(BlockTable table, BlockEngine engine)
     {
         long before = table.File.Length;
         await DropZeroBlocksAsync(progress, cancellationToken);
-        await engine.Flusher.FlushAsync(cancellationToken);
-        // Places that were free become gaps like all others: nobody else may be given them now.
-        table.Space.Forget();
+        await ReleaseAsync(cancellationToken);
         long end = await MoveBlocksAsync(progress, cancellationToken);
         await engine.Flusher.FlushAsync(cancellationToken);
         if (table.File.Traits.CanResize)
@@ -40,6 +39,25 @@ internal sealed class BlockCompactor(BlockTable table, BlockEngine engine)
         }
 
         return before - table.File.Length;
+    }
+
+    /// <summary>Brings all changes to disk; places that were free become gaps like all others, which nobody else may be given now.</summary>
+    public async ValueTask ReleaseAsync(CancellationToken cancellationToken)
+    {
+        await engine.Flusher.FlushAsync(cancellationToken);
+        using MetadataLock.Hold hold = await table.Lock.EnterAsync(cancellationToken);
+        table.Space.Forget();
+    }
+
+    /// <summary>Cuts the end off that has neither blocks nor tables; moves nothing.</summary>
+    public async ValueTask CutAsync(CancellationToken cancellationToken)
+    {
+        await ReleaseAsync(cancellationToken);
+        (List<HostArea> areas, IReadOnlyList<string> defects) = await BlockHostMap.GatherAsync(table, cancellationToken);
+        if (defects.Count == 0 && table.File.Traits.CanResize)
+        {
+            await table.TruncateAsync(areas.Max(area => area.Use == HostUse.Data ? EndOfBlock(area.Offset) : area.End), cancellationToken);
+        }
     }
 
     private async ValueTask DropZeroBlocksAsync(IProgress<JobProgress> progress, CancellationToken cancellationToken)
@@ -130,12 +148,14 @@ internal sealed class BlockCompactor(BlockTable table, BlockEngine engine)
                 place = gap;
             }
 
-            end = Math.Max(end, Math.Min(place + table.BlockSize, table.File.Length - table.EndBytes));
+            end = Math.Max(end, EndOfBlock(place));
             progress.Report(new JobProgress(Activity, (index + 1L) * table.BlockSize, (long)blocks.Length * table.BlockSize) { Detail = "moving blocks" });
         }
 
         return end;
     }
+
+    private long EndOfBlock(long place) => Math.Min(place + table.BlockSize, table.File.Length - table.EndBytes);
 
     // The last block owns all of its place, also what the disk does not reach.
     private HostArea Occupied(HostArea area) => area.Use == HostUse.Data

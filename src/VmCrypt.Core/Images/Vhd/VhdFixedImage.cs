@@ -5,7 +5,7 @@ using VmCrypt.Core.Images.Blocks;
 namespace VmCrypt.Core.Images.Vhd;
 
 /// <summary>A fixed VHD file: the disk as it is, and a footer behind it.</summary>
-public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
+public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostReleased
 {
     private VhdFooter _footer;
     private long _length;
@@ -37,6 +37,8 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
 
     public override long Length => Volatile.Read(ref _length);
 
+    public long MaxLength => VhdLimits.MaxDiskSize;
+
     public override BlockTraits Traits { get; }
 
     public bool IsParent(Guid identity) => false;
@@ -52,6 +54,11 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
         HostArea[] areas = [new(0, Length, HostUse.Data, 0), new(Inner.Length - VhdFooter.Size, VhdFooter.Size, HostUse.Metadata)];
         return ValueTask.FromResult(new HostMap(HostAreas.Complete(areas, Inner.Length), []));
     }
+
+    ValueTask IHostReleased.ReleaseAsync(CancellationToken cancellationToken) => FlushAsync(cancellationToken);
+
+    // It ends where its footer does.
+    ValueTask IHostReleased.CutAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     public override ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -88,7 +95,7 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
     /// Growing, and what a crash after each step leaves: the file is longer, which has no footer at its end then; the footer stands at
     /// the new end, the disk has its new size; the place of the old footer is zero. Shrinking: the footer stands behind the new
     /// end, the old one still counts; the file ends behind it. The format has no room for more: a fixed disk whose growth was cut short
-    /// in the first step is opened as raw, less the old footer.
+    /// in the first step is opened as raw, less the old footer, unless <see cref="UndoGrowthAsync"/> comes first.
     /// </remarks>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.VhdSizeInvalid"/>.</exception>
     public override async ValueTask SetLengthAsync(long length, CancellationToken cancellationToken)
@@ -96,6 +103,7 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
         BlockGuard.Resizable(this, length);
         VhdResizer.CheckSize(length);
         long old = Length;
+        long oldEnd = Inner.Length;
         if (length == old)
         {
             return;
@@ -112,8 +120,8 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
         _footer = footer;
         if (length > old)
         {
-            // A growth by less than a footer overlaps the old one.
-            await base.ZeroAsync(old, Math.Min(VhdFooter.Size, length - old), ZeroFlags.None, cancellationToken);
+            // A growth by less than a footer overlaps the old one, and one that goes by its geometry stands further on.
+            await base.ZeroAsync(old, Math.Min(oldEnd, length) - old, ZeroFlags.None, cancellationToken);
         }
         else
         {
@@ -122,5 +130,29 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostMapped
 
         await base.FlushAsync(cancellationToken);
         Volatile.Write(ref _length, length);
+    }
+
+    /// <summary>Cuts a file that a crash has left without footer in the first step of growing back to the disk that it was; else does nothing.</summary>
+    /// <param name="file">Nobody else uses it.</param>
+    /// <param name="length">Bytes of the disk before.</param>
+    /// <param name="cancellationToken">Cancels before the change.</param>
+    internal static async ValueTask UndoGrowthAsync(IBlockDevice file, long length, CancellationToken cancellationToken)
+    {
+        if (await VhdFooter.ReadAsync(file, file.Length - VhdFooter.Size, cancellationToken) is not null)
+        {
+            return;
+        }
+
+        // Of a disk that goes by its geometry, the footer stands up to a cylinder behind its end.
+        long last = Math.Min(length + VhdGeometry.LargestCylinder, file.Length - VhdFooter.Size);
+        for (long at = length; at <= last; at += VhdLimits.Sector)
+        {
+            if (await VhdFooter.ReadAsync(file, at, cancellationToken) is { } footer && (long)footer.DiskSize == length)
+            {
+                await file.SetLengthAsync(at + VhdFooter.Size, cancellationToken);
+                await file.FlushAsync(cancellationToken);
+                return;
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 
 namespace VmCrypt.Core.Images.Vhd;
@@ -58,6 +59,19 @@ internal sealed record VhdFooter
 
     // Hyper-V, QEMU's newer images, Disk2vhd, XenServer, XenConverter and Azure go by current_size.
     private bool GoesByGeometry => CreatorApplication is not (HyperV or "qem2" or "d2v " or "tap\0" or "CTXS" or "wa\0\0");
+
+    /// <summary>The footer at a place of the file; null where there is none.</summary>
+    public static async ValueTask<VhdFooter?> ReadAsync(IBlockDevice file, long offset, CancellationToken cancellationToken)
+    {
+        if (offset < 0 || offset > file.Length - Size)
+        {
+            return null;
+        }
+
+        byte[] bytes = new byte[Size];
+        await file.ReadAsync(offset, bytes, cancellationToken);
+        return TryParse(bytes);
+    }
 
     /// <summary>The footer in these 512 bytes; null where cookie or checksum say that there is none.</summary>
     public static VhdFooter? TryParse(ReadOnlySpan<byte> source)

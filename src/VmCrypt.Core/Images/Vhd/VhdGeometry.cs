@@ -6,6 +6,9 @@ internal readonly record struct VhdGeometry(ushort Cylinders, byte Heads, byte S
     /// <summary>All that a footer can say, save for the heads: beyond it the geometry means nothing.</summary>
     public const long MaxSectors = 65535L * 16 * 255;
 
+    /// <summary>Bytes of the largest cylinder, which a geometry may leave out at the end of a disk.</summary>
+    public const long LargestCylinder = 16 * 255 * VhdLimits.Sector;
+
     public long Sectors => (long)Cylinders * Heads * SectorsPerTrack;
 
     /// <summary>The geometry that the document computes for a disk; it most often holds a little less than the disk.</summary>

@@ -9,7 +9,7 @@ namespace VmCrypt.Core.Images.Vhd;
 /// Opening never writes. The parent is attached by the caller before the first access; the image owns it, and the file.
 /// The disk is accessed in whole sectors (<see cref="BlockTraits.RequiredAlignment"/>).
 /// </remarks>
-public sealed class VhdImage : IVirtualDisk, IHostMapped
+public sealed class VhdImage : IVirtualDisk, IHostReleased
 {
     private readonly IBlockDevice _file;
     private readonly VhdLayout _layout;
@@ -88,6 +88,8 @@ public sealed class VhdImage : IVirtualDisk, IHostMapped
 
     public long Length => Volatile.Read(ref _length);
 
+    public long MaxLength => Math.Min(VhdLimits.MaxDiskSize, (long)VhdLimits.MaxTableEntries * _table.BlockSize);
+
     public BlockTraits Traits { get; }
 
     public bool IsParent(Guid identity) => Parent?.Id == identity;
@@ -153,6 +155,12 @@ public sealed class VhdImage : IVirtualDisk, IHostMapped
         BlockGuard.Writable(this);
         return await new BlockCompactor(_table, _engine.Value).RunAsync(progress, cancellationToken);
     }
+
+    ValueTask IHostReleased.ReleaseAsync(CancellationToken cancellationToken) =>
+        new BlockCompactor(_table, _engine.Value).ReleaseAsync(cancellationToken);
+
+    ValueTask IHostReleased.CutAsync(CancellationToken cancellationToken) =>
+        new BlockCompactor(_table, _engine.Value).CutAsync(cancellationToken);
 
     /// <summary>Writes out changed tables, then disposes everything that the image owns, even if that fails.</summary>
     public async ValueTask DisposeAsync()

@@ -48,16 +48,13 @@ internal sealed record VhdLayout(VhdFooter Footer, VirtualDiskKind Kind, VhdHead
     /// </remarks>
     private static async ValueTask<VhdFooter> ReadFooterAsync(IBlockDevice file, CancellationToken cancellationToken)
     {
-        byte[] bytes = new byte[VhdFooter.Size];
-        if (file.Length < bytes.Length)
+        if (file.Length < VhdFooter.Size)
         {
             throw Invalid(ErrorIds.VhdFooterInvalid, $"The file has {file.Length} bytes; a VHD footer alone has {VhdFooter.Size}.");
         }
 
-        await file.ReadAsync(0, bytes, cancellationToken);
-        VhdFooter? front = VhdFooter.TryParse(bytes);
-        await file.ReadAsync(file.Length - bytes.Length, bytes, cancellationToken);
-        VhdFooter? end = VhdFooter.TryParse(bytes);
+        VhdFooter? front = await VhdFooter.ReadAsync(file, 0, cancellationToken);
+        VhdFooter? end = await VhdFooter.ReadAsync(file, file.Length - VhdFooter.Size, cancellationToken);
         if (front is not null && end is not null && (front.UniqueId != end.UniqueId || front.DiskType != end.DiskType))
         {
             throw Invalid(ErrorIds.VhdFooterInvalid, $"The footers at the start and at the end are of two disks, {front.UniqueId} and {end.UniqueId}.");

@@ -11,7 +11,7 @@ namespace VmCrypt.Core.Images.Vhdx;
 /// caller before the first access; the image owns it, and the file. Closing leaves an empty log.
 /// A differencing disk is accessed in whole sectors (<see cref="BlockTraits.RequiredAlignment"/>).
 /// </remarks>
-public sealed class VhdxImage : IVirtualDisk, IHostMapped
+public sealed class VhdxImage : IVirtualDisk, IHostReleased
 {
     private readonly VhdxLayout _layout;
     private readonly VhdxLog _log;
@@ -87,6 +87,8 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
 
     public long Length => Volatile.Read(ref _length);
 
+    public long MaxLength => VhdxLimits.MaxDiskSize;
+
     public BlockTraits Traits { get; }
 
     public bool IsParent(Guid identity) => _layout.Metadata.Parent?.Fits(identity) == true;
@@ -156,6 +158,12 @@ public sealed class VhdxImage : IVirtualDisk, IHostMapped
             ? throw BlockCompactor.RefusesFixed()
             : await new BlockCompactor(_table, await EngineAsync(cancellationToken, keepsContent: true)).RunAsync(progress, cancellationToken);
     }
+
+    async ValueTask IHostReleased.ReleaseAsync(CancellationToken cancellationToken) =>
+        await new BlockCompactor(_table, await EngineAsync(cancellationToken)).ReleaseAsync(cancellationToken);
+
+    async ValueTask IHostReleased.CutAsync(CancellationToken cancellationToken) =>
+        await new BlockCompactor(_table, await EngineAsync(cancellationToken)).CutAsync(cancellationToken);
 
     /// <summary>Writes out changed tables and empties the log, then disposes everything that the image owns, even if that fails.</summary>
     public async ValueTask DisposeAsync()

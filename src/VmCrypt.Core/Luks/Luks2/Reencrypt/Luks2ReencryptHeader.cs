@@ -26,6 +26,12 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
     /// <summary>A flag that others ignore: the payload that is done got another key, it was not plain before.</summary>
     public const string NewKeyFlag = "vmcrypt-new-key";
 
+    /// <summary>A flag that others ignore: the payload is the disk in a VHDX file, not the file.</summary>
+    public const string VhdxFlag = "vmcrypt-vhdx";
+
+    /// <summary>A flag that others ignore: the payload is the disk in a VHD file, not the file.</summary>
+    public const string VhdFlag = "vmcrypt-vhd";
+
     // Free areas that are larger held no key material, which deserves more than one pass.
     private const int MaxKeyMaterial = 1 << 20;
 
@@ -188,7 +194,7 @@ internal sealed class Luks2ReencryptHeader : IZoneJournal
 
         await _store.CommitAsync(new Luks2Edit(_store.Metadata)
             .ReplaceSegments([Luks2ReencryptSegments.ToEnd(_store.Metadata)])
-            .SetFlags([CleanUpFlag, GrownFlag, TailFlag, .. BecomesLuks1 ? Array.Empty<string>() : [NewKeyFlag]], false)
+            .SetFlags([CleanUpFlag, GrownFlag, TailFlag, .. BecomesLuks1 ? Array.Empty<string>() : [NewKeyFlag, VhdxFlag, VhdFlag]], false)
             .Done());
         NeedsCleanUp = false;
     }

@@ -80,10 +80,11 @@ internal static class Luks2ReencryptStart
     /// <param name="area">Holds the header.</param>
     /// <param name="length">Bytes of the payload.</param>
     /// <param name="key">Of the payload.</param>
+    /// <param name="flags">What the payload lies in: <see cref="Luks2ReencryptHeader.VhdxFlag"/>, <see cref="Luks2ReencryptHeader.VhdFlag"/>.</param>
     /// <param name="resilience">How zones are protected where nothing moves.</param>
     /// <param name="cancellationToken">Cancels before the change.</param>
     public static async ValueTask DecryptAsync(
-        IBlockDevice area, long length, VolumeKey key, ReencryptionResilience resilience, CancellationToken cancellationToken)
+        IBlockDevice area, long length, VolumeKey key, string[] flags, ReencryptionResilience resilience, CancellationToken cancellationToken)
     {
         var store = new Luks2Store(area, await Luks2Copies.ReadAsync(area, cancellationToken));
         await store.BeginAsync(cancellationToken);
@@ -97,10 +98,22 @@ internal static class Luks2ReencryptStart
         }
 
         JsonObject? moved = moves ? Luks2ReencryptSegments.Crypt(segment with { Offset = 0 }, 0, MovedLength(store.Metadata, length)) : null;
+        Luks2Metadata flagged = new Luks2Edit(store.Metadata).SetFlags(flags, true).Done();
         Luks2Metadata next = Compose(
-            store.Metadata, length, terms, (Luks2ReencryptSegments.Crypt(segment, 0, null), digest), (Luks2ReencryptSegments.Linear(0, null), null), moved);
+            flagged, length, terms, (Luks2ReencryptSegments.Crypt(segment, 0, null), digest), (Luks2ReencryptSegments.Linear(0, null), null), moved);
         using SecretBuffer before = key.Export();
         await SealAsync(store, next, before, null);
+    }
+
+    /// <summary>Flags a header that lies in a file of its own, before anything is begun.</summary>
+    public static async ValueTask FlagAsync(IBlockDevice area, string[] flags, CancellationToken cancellationToken)
+    {
+        if (flags.Length > 0)
+        {
+            var store = new Luks2Store(area, await Luks2Copies.ReadAsync(area, cancellationToken));
+            await store.BeginAsync(cancellationToken);
+            await store.CommitAsync(new Luks2Edit(store.Metadata).SetFlags(flags, true).Done());
+        }
     }
 
     /// <summary>Says where the payload of a detached header begins.</summary>
