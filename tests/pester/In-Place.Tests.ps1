@@ -15,9 +15,9 @@ BeforeAll {
         $path
     }
 
-    function New-PlainVhd([string] $Name) {
+    function New-PlainContainer([string] $Name, [string] $Format, [string] $Preallocation = 'Off') {
         $path = Join-Path $TestDrive $Name
-        $null = Convert-Image (New-PlainDisk "$Name.raw") $path -DestinationFormat Vhd -Preallocation Full -Plain
+        $null = Convert-Image (New-PlainDisk "$Name.raw") $path -DestinationFormat $Format -Preallocation $Preallocation -Plain
         $path
     }
 
@@ -113,10 +113,69 @@ Describe 'Protect-Image, Update-ImageKey, Unprotect-Image' {
         (Get-FileHash $copy).Hash | Should -Be $hash
     }
 
+    It 'encrypts, re-encrypts and decrypts <Kind>, and the guest finds its bytes each time' -ForEach @(
+        @{ Kind = 'a VHDX'; Format = 'Vhdx'; Preallocation = 'Off'; Named = @{} }
+        @{ Kind = 'a dynamic VHD'; Format = 'Vhd'; Preallocation = 'Off'; Named = @{} }
+        @{ Kind = 'a fixed VHD, whose format is named'; Format = 'Vhd'; Preallocation = 'Full'; Named = @{ Format = 'Vhd' } }
+    ) {
+        $path = New-PlainContainer "whole-$Format-$Preallocation" $Format $Preallocation
+        $hash = (Get-FileHash "$path.raw").Hash
+
+        $protected = Protect-Image $path -LuksVersion Luks2 -Passphrase $first -WipeFreed -Force @Named @cheap -WarningAction SilentlyContinue
+        $protected.Format | Should -Be $Format
+        $protected.Encryption | Should -Be 'Over'
+        $protected.VirtualSize | Should -Be 3MB
+        Get-PlainHash $path $Named | Should -Be $hash
+
+        $updated = Update-ImageKey $path -Passphrase $first -Cipher aes-cbc-essiv:sha256 -KeySize 256 -Force @Named @cheap
+        $updated.Cipher | Should -Be 'aes-cbc-essiv:sha256'
+        $updated.Format | Should -Be $Format
+        Get-PlainHash $path $Named | Should -Be $hash
+
+        $plain = Unprotect-Image $path -Passphrase $first -Force @Named
+        $plain.IsEncrypted | Should -BeFalse
+        $plain.Format | Should -Be $Format
+        $plain.VirtualSize | Should -Be 3MB
+        Get-PlainHash $path $Named | Should -Be $hash
+        Get-ChildItem $TestDrive "whole-$Format-$Preallocation.vmcrypt*" | Should -BeNullOrEmpty
+    }
+
+    It 'makes a <Format> that QEMU opens' -Skip:(-not $hasQemu) -ForEach @(
+        @{ Format = 'Vhdx'; Driver = 'vhdx' }
+        @{ Format = 'Vhd'; Driver = 'vpc' }
+    ) {
+        $path = New-PlainContainer "qemu.$Driver" $Format
+        $null = Protect-Image $path -Passphrase $first -Force @cheap
+        $copy = Join-Path $TestDrive "qemu-$Driver.raw"
+        $secret = Join-Path $TestDrive "qemu-$Driver.secret"
+        Set-Content $secret first -NoNewline
+        qemu-img convert --object "secret,id=key,file=$secret" --image-opts "driver=luks,key-secret=key,file.driver=$Driver,file.file.driver=file,file.file.filename=$path" -O raw $copy
+        (Get-FileHash $copy).Hash | Should -Be (Get-FileHash "$path.raw").Hash
+    }
+
+    It 'keeps the header of a VHDX in a file of its own' {
+        $path = New-PlainContainer detached.vhdx Vhdx
+        $header = Join-Path $TestDrive detached.vhdx.luks
+        $hash = (Get-FileHash "$path.raw").Hash
+
+        $protected = Protect-Image $path -DetachedHeader $header -LuksVersion Luks2 -Passphrase $first -Force @cheap -WarningAction SilentlyContinue
+        $protected.Encryption | Should -Be 'Detached'
+        $protected.Format | Should -Be 'Vhdx'
+        Get-PlainHash $path @{ DetachedHeader = $header } | Should -Be $hash
+
+        (Unprotect-Image $path -DetachedHeader $header -Passphrase $first -Force).Format | Should -Be 'Vhdx'
+        Get-PlainHash $path | Should -Be $hash
+    }
+
     It 'refuses <What>' -ForEach @(
         @{ What = 'a disk that is encrypted'; Make = { New-TestImage again.img @{ Format = 'Raw' } }; Id = 'AlreadyEncrypted' }
         @{ What = 'an encrypted qcow2 image'; Make = { New-TestImage some.qcow2 }; Id = 'AlreadyEncrypted' }
-        @{ What = 'a fixed VHD, which only its end tells from a raw disk'; Make = { New-PlainVhd fixed.vhd }; Id = 'InPlaceUnsupported' }
+        @{ What = 'a fixed VHD, which only its end tells from a raw disk'; Make = { New-PlainContainer fixed.vhd Vhd Full }; Id = 'InPlaceUnsupported' }
+        @{ What = 'a differencing disk'; Make = {
+                $child = Join-Path $TestDrive child.vhdx
+                $null = New-EncryptedImage $child -Format Vhdx -BackingFile (New-TestImage parent.vhdx @{ Format = 'Vhdx' })
+                $child
+            }; Id = 'InPlaceUnsupported' }
         @{ What = 'an image that ends within a sector'; Make = { New-PlainDisk odd.raw 1000 }; Id = 'InvalidParameter' }
     ) {
         $path = & $Make

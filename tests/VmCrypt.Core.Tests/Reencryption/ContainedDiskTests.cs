@@ -45,7 +45,7 @@ public sealed class ContainedDiskTests : IDisposable
     [Fact]
     public async Task Holes_that_are_left_take_no_room()
     {
-        byte[] file = await VhdxSample.CreateAsync(VhdxSample.Dynamic(40 * MiB));
+        byte[] file = await VhdxSample.CreateAsync(VhdxSample.Dynamic(30 * MiB));
         await using (VhdxImage image = await VhdxSample.OpenAsync(new MemoryDevice(file), VhdxSample.Writable))
         {
             await image.WriteAsync(20 * MiB, new byte[4096], Sample.Token);
@@ -54,24 +54,20 @@ public sealed class ContainedDiskTests : IDisposable
         var device = new MemoryDevice(file);
         await ProtectAsync(device, Sample.Luks2Options, options => options with { LeaveHoles = true });
 
-        Assert.InRange(device.Length, file.Length, file.Length + (30 * MiB));
+        Assert.InRange(device.Length, file.Length, file.Length + (20 * MiB));
     }
 
-    [Theory]
-    [InlineData(ImageFormat.Vhdx)]
-    [InlineData(ImageFormat.Vhd)]
-    public async Task A_large_disk_with_little_data_takes_little(ImageFormat format)
+    [Fact]
+    public async Task A_large_disk_with_little_data_takes_little()
     {
         string path = _scratch["large"];
         byte[] data = [.. Enumerable.Range(0, MiB).Select(at => (byte)(at / 7))];
         await using (FileDevice file = await FileDevice.CreateAsync(path, FileCreateOptions.Sparse, Sample.Token))
         {
-            await (format == ImageFormat.Vhdx
-                ? VhdxBuilder.CreateAsync(file, new VhdxCreateOptions { Size = 20L * GiB }, Sample.Token)
-                : VhdBuilder.CreateAsync(file, new VhdCreateOptions { Size = 20L * GiB }, Sample.Token));
-            await using IVirtualDisk disk = await VirtualDiskOpener.OpenAsync(SubDevice.Tail(file, 0, ownsInner: false), format, Sample.Token);
+            await VhdxBuilder.CreateAsync(file, new VhdxCreateOptions { Size = 8L * GiB }, Sample.Token);
+            await using VhdxImage disk = await VhdxSample.OpenAsync(SubDevice.Tail(file, 0, ownsInner: false), VhdxSample.Writable);
             await disk.WriteAsync(0, data, Sample.Token);
-            await disk.WriteAsync(13L * GiB, data, Sample.Token);
+            await disk.WriteAsync(5L * GiB, data, Sample.Token);
         }
 
         var options = new ReencryptionOptions { Location = DiskLocation.Parse(path), Encryption = Sample.Luks2Options, LeaveHoles = true };
@@ -83,9 +79,9 @@ public sealed class ContainedDiskTests : IDisposable
 
         Assert.InRange(Storage.AllocatedBytes(path), 2 * MiB, 80 * MiB);
         await using DiskStack done = await DiskStack.OpenAsync(options.Location, DiskOpenOptions.Default, Sample.Token);
-        Assert.Equal(20L * GiB, done.DiskSize);
+        Assert.Equal(8L * GiB, done.DiskSize);
         byte[] found = new byte[data.Length];
-        await done.Active.Contents.ReadAsync(13L * GiB, found, Sample.Token);
+        await done.Active.Contents.ReadAsync(5L * GiB, found, Sample.Token);
         Assert.Equal(data, found);
     }
 
