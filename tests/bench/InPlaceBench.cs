@@ -31,14 +31,16 @@ internal sealed class InPlaceBench : IBench, IDisposable
         {
             Fill(folder);
             yield return Race.Run($"encrypt in place, {place}", "MB/s", Size / 1e6, "qemu-img convert -O luks",
-                () => Convert(folder, DiskReencryption.ProtectAsync), () => Copy(folder), goal: 1, () => Copy(folder, "plain"));
+                () => Convert(folder, DiskReencryption.ProtectAsync), () => Copy(folder, format: "raw"), goal: 1, () => CopyFile(folder, "plain"));
+            yield return Race.Run($"encrypt in place, VHDX, {place}", "MB/s", Size / 1e6, "qemu-img convert -f vhdx -O luks",
+                () => Convert(folder, DiskReencryption.ProtectAsync), () => Copy(folder, format: "vhdx"), goal: 1, () => CopyFile(folder, "plain.vhdx"));
             yield return AgainstCryptsetup(folder, $"encrypt in place, {place}", "plain", goal: 1.5, DiskReencryption.ProtectAsync, "--encrypt", "--type", "luks2", "--reduce-device-size", ReduceSize);
             yield return AgainstCryptsetup(folder, $"new key in place, {place}", "luks", goal: 1.5,
                 (options, secret, progress, token) => DiskReencryption.UpdateKeyAsync(options, secret, [secret], progress, token));
             yield return AgainstCryptsetup(folder, $"decrypt in place, {place}", "luks", goal: 1.5, DiskReencryption.UnprotectAsync, "--decrypt", "--header", folder["aside"]);
             yield return Race.Run($"encrypt in place while it is served, {place}", "MB/s", Size / 1e6, "the same without a server",
-                () => Serve(folder), () => Timed(() => Convert(folder, DiskReencryption.ProtectAsync)), goal: 0.95, () => Copy(folder, "plain"));
-            folder.Delete("plain", "luks", "disk", "peer.luks", "aside");
+                () => Serve(folder), () => Timed(() => Convert(folder, DiskReencryption.ProtectAsync)), goal: 0.95, () => CopyFile(folder, "plain"));
+            folder.Delete("plain", "plain.vhdx", "luks", "disk", "peer.luks", "aside");
         }
     }
 
@@ -55,11 +57,12 @@ internal sealed class InPlaceBench : IBench, IDisposable
             () => Convert(folder, ours),
             () => Cryptsetup(folder, ["reencrypt", .. arguments, .. arguments.Contains("--decrypt") ? [] : s_quick, "--force-offline-reencrypt"]),
             goal,
-            () => Copy(folder, source));
+            () => CopyFile(folder, source));
 
     private static void Fill(BenchFolder folder)
     {
         folder.FillAsync("plain", Size).GetAwaiter().GetResult();
+        _ = Peer.Run("qemu-img", ["convert", "-f", "raw", "-O", "vhdx", folder["plain"], folder["plain.vhdx"]]);
         File.Copy(folder["plain"], folder["luks"]);
         using (FileStream file = File.OpenWrite(folder["luks"]))
         {
@@ -70,7 +73,7 @@ internal sealed class InPlaceBench : IBench, IDisposable
     }
 
     // What was written before is on the medium, so that nobody pays for another's pages.
-    internal static void Copy(BenchFolder folder, string source)
+    internal static void CopyFile(BenchFolder folder, string source)
     {
         folder.Delete("disk", "peer.luks", "aside");
         File.Copy(folder[source], folder["disk"]);
@@ -112,6 +115,6 @@ internal sealed class InPlaceBench : IBench, IDisposable
         Peer.Run("cryptsetup", [.. arguments, "-q", "--key-file", folder["secret"], folder["disk"]])?.Elapsed;
 
     // The copy is on the medium, as ours is.
-    private static TimeSpan? Copy(BenchFolder folder) => Peer.Run("qemu-img",
-        ["convert", "-t", "writeback", .. folder.Secret, "-f", "raw", "-O", "luks", "-o", "key-secret=key,iter-time=10", folder["disk"], folder["peer.luks"]])?.Elapsed;
+    private static TimeSpan? Copy(BenchFolder folder, string format) => Peer.Run("qemu-img",
+        ["convert", "-t", "writeback", .. folder.Secret, "-f", format, "-O", "luks", "-o", "key-secret=key,iter-time=10", folder["disk"], folder["peer.luks"]])?.Elapsed;
 }

@@ -48,7 +48,7 @@ internal sealed class Qcow2InPlaceBench : IBench, IDisposable
     private static void Copy(BenchFolder folder, string source)
     {
         folder.Delete("copy");
-        InPlaceBench.Copy(folder, source);
+        InPlaceBench.CopyFile(folder, source);
     }
 
     // The copy is on the medium, as ours is.

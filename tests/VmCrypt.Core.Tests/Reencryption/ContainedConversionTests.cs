@@ -2,7 +2,6 @@ using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images.Vhd;
 using VmCrypt.Core.Stack;
 using VmCrypt.Core.Tests.Images.Vhdx;
-using VmCrypt.Core.Tests.Support;
 
 namespace VmCrypt.Core.Tests.Reencryption;
 

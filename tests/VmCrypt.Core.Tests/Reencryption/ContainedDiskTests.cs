@@ -31,6 +31,27 @@ public sealed class ContainedDiskTests : IDisposable
         ErrorIds.InPlaceUnsupported, await VhdSample.CreateAsync(VhdSample.Differencing(4 * MiB)));
 
     [Fact]
+    public async Task A_child_is_not_opened_over_a_parent_that_is_half_decrypted()
+    {
+        VhdCreateOptions parent = VhdSample.Dynamic(4 * MiB);
+        byte[] below = await VhdSample.CreateAsync(parent);
+        await using (IVirtualDisk disk = await VhdSample.OpenAsync(new MemoryDevice(below)))
+        {
+            var named = new VirtualDiskParent(disk.Identity, @".\parent.vhd", null);
+            _scratch.File("child.vhd", await VhdSample.CreateAsync(VhdSample.Differencing(4 * MiB) with { Parent = named }));
+        }
+
+        DiskLocation child = DiskLocation.Parse(_scratch["child.vhd"]);
+        _scratch.File("parent.vhd", below);
+        await (await DiskStack.OpenAsync(child, DiskOpenOptions.Default, Sample.Token)).DisposeAsync();
+        _scratch.File("parent.vhd.vmcrypt-header", []);
+
+        var error = await Assert.ThrowsAsync<UnsupportedFeatureException>(async () => await DiskStack.OpenAsync(child, DiskOpenOptions.Default, Sample.Token));
+
+        Assert.Equal(ErrorIds.Luks2ReencryptionUnfinished, error.ErrorId);
+    }
+
+    [Fact]
     public async Task A_VHD_of_the_largest_size_has_no_room_for_a_header() => await AssertRefusedAsync<RefusedException>(
         ErrorIds.NoRoomForHeader, await VhdSample.CreateAsync(new VhdCreateOptions { Size = VhdLimits.MaxDiskSize }));
 
