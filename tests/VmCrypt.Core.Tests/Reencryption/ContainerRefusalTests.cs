@@ -34,15 +34,15 @@ public sealed class ContainerRefusalTests
         byte[] disk = new byte[Length];
         Encoding.Latin1.GetBytes(magic).CopyTo(disk, offset);
 
-        await AssertRefusedAsync(name, disk, (image, secret) => DiskReencryption.ProtectAsync(image, secret, null, Sample.Token));
+        await AssertRefusedAsync(name, disk, (image, secret) => DiskReencryption.ProtectAsync(image, secret, null, Sample.Token), ImageFormat.Raw);
     }
 
     [Fact]
-    public async Task A_fixed_VHD_which_only_its_end_tells_is_not_encrypted() =>
+    public async Task A_fixed_VHD_which_only_its_end_tells_is_not_encrypted_as_a_raw_disk() =>
         await AssertRefusedAsync("Vhd", await FixedVhdAsync(), (image, secret) => DiskReencryption.ProtectAsync(image, secret, null, Sample.Token));
 
     [Fact]
-    public async Task A_fixed_VHD_with_LUKS_inside_is_neither_decrypted_nor_given_another_key()
+    public async Task A_fixed_VHD_with_LUKS_inside_is_neither_decrypted_nor_given_another_key_as_a_raw_disk()
     {
         byte[] disk = await FixedVhdAsync();
         (MemoryDevice luks, _, _) = await Sample.FormatAsync(Sample.Luks2Options);
@@ -68,11 +68,11 @@ public sealed class ContainerRefusalTests
         return file.ToArray();
     }
 
-    private static async Task AssertRefusedAsync(string name, byte[] disk, Func<ReencryptedImage, SecretBuffer, Task> convert)
+    private static async Task AssertRefusedAsync(string name, byte[] disk, Func<ReencryptedImage, SecretBuffer, Task> convert, ImageFormat? named = null)
     {
-        var options = new ReencryptionOptions { Location = DiskLocation.Parse("disk.img"), Encryption = Sample.Luks2Options };
+        var options = new ReencryptionOptions { Location = DiskLocation.Parse("disk.img"), Format = named, Encryption = Sample.Luks2Options };
         var device = new MemoryDevice([.. disk]);
-        await using var image = new ReencryptedImage(options, device, new MemoryShelf());
+        await using ReencryptedImage image = await ReencryptedImage.OpenAsync(options, device, new MemoryShelf(), detached: null, Sample.Token);
         using SecretBuffer secret = Sample.Secret(Sample.Passphrase);
 
         var error = await Assert.ThrowsAsync<UnsupportedFeatureException>(() => convert(image, secret));
