@@ -21,6 +21,6 @@ public static partial class ErrorIds
     /// <summary>The image has no format, or no kind of disk, whose file could be made shorter in place.</summary>
     public const string CompactUnsupported = nameof(CompactUnsupported);
 
-    /// <summary>Tables of the VHDX or VHD disk are damaged, so its blocks are not moved.</summary>
+    /// <summary>Tables of the VHDX or VHD disk are damaged, so its blocks are neither moved nor converted.</summary>
     public const string BlockTablesDamaged = nameof(BlockTablesDamaged);
 }

@@ -19,12 +19,14 @@ internal sealed class ContainedDisk
 
     private readonly IBlockDevice _file;
     private readonly IVirtualDisk _disk;
+    private readonly IHostReleased _host;
 
     private ContainedDisk(ImageFormat format, IBlockDevice file, IVirtualDisk disk)
     {
         _file = file;
         _disk = disk;
         Format = format;
+        _host = (IHostReleased)disk;
         Flags = ConvertedContainer.FlagsOf(format);
         View = AlignedDevice.Over(disk);
     }
@@ -68,19 +70,25 @@ internal sealed class ContainedDisk
                 : $"The {format} disk {options.Location} is a differencing disk, which shares its content with a parent, and is not converted in its place; Convert-Image makes a copy of the whole disk.");
     }
 
+    /// <summary>Refuses tables of which a conversion would find half way that they are damaged, or that two blocks are one.</summary>
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.BlockTablesDamaged"/>.</exception>
+    public async ValueTask RequireSoundAsync(CancellationToken cancellationToken)
+    {
+        if (await _host.FindDefectsAsync(cancellationToken) is [var first, ..])
+        {
+            throw new InvalidImageException(ErrorIds.BlockTablesDamaged, $"The disk's tables are damaged, so it is not converted in its place. {first}");
+        }
+    }
+
     /// <summary>Makes the file as short as its last block allows and, where asked for, overwrites what nothing in it refers to.</summary>
     public async ValueTask FinishAsync(bool wipeFreed, CancellationToken cancellationToken)
     {
-        var released = (IHostReleased)_disk;
-        await released.ReleaseAsync(cancellationToken);
+        await _host.ReleaseAsync(cancellationToken);
         if (wipeFreed)
         {
-            HostMap map = await released.MapHostAsync(cancellationToken);
-            if (map.Defects.Count > 0)
-            {
-                throw new InvalidImageException(ErrorIds.BlockTablesDamaged, $"The disk's tables are damaged, so nothing is taken for unused. {map.Defects[0]}");
-            }
-
+            // Nothing is taken for unused by tables that do not say all.
+            await RequireSoundAsync(cancellationToken);
+            HostMap map = await _host.MapHostAsync(cancellationToken);
             foreach (HostArea area in map.Areas.Where(area => area.Use is HostUse.Unused or HostUse.Tail))
             {
                 await FreedRoom.OverwriteAsync(_file, area.Offset, area.Length, cancellationToken);
@@ -89,7 +97,7 @@ internal sealed class ContainedDisk
             }
         }
 
-        await released.CutAsync(cancellationToken);
+        await _host.CutAsync(cancellationToken);
     }
 
     // Only of a fixed VHD is there nothing else that tells what it is.

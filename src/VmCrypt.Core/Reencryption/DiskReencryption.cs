@@ -186,7 +186,7 @@ public static class DiskReencryption
     private static async ValueTask<LuksFormatOptions> PlanProtectionAsync(ReencryptedImage image, CancellationToken cancellationToken)
     {
         ReencryptionOptions options = image.Options;
-        await image.RequireNoContainerAsync(cancellationToken);
+        await image.RequireConvertibleAsync(cancellationToken);
         if (image.HasDetachedHeader || await FormatProbe.RecogniseAsync(image.Data, cancellationToken) == ImageFormat.Luks)
         {
             throw new RefusedException(ErrorIds.AlreadyEncrypted, $"The image {options.Location} is encrypted already; Update-ImageKey gives it another key.");

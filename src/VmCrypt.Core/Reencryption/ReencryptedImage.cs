@@ -117,7 +117,7 @@ internal sealed class ReencryptedImage : IAsyncDisposable
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
     public async ValueTask<LuksHeader> OpenLuksAsync(CancellationToken cancellationToken)
     {
-        await RequireNoContainerAsync(cancellationToken);
+        await RequireConvertibleAsync(cancellationToken);
         ImageFormat format = await FormatProbe.RecogniseAsync(HeaderDevice, cancellationToken);
         if (format == ImageFormat.Raw)
         {
@@ -132,11 +132,16 @@ internal sealed class ReencryptedImage : IAsyncDisposable
                 $"The header of {_options.Location} is {(header is null ? format.ToString() : $"{header.Version} with a payload of its own place or length")}, which is not converted in its place; Convert-Image makes a copy.");
     }
 
-    /// <summary>Refuses what only looks like a raw disk.</summary>
+    /// <summary>Refuses what only looks like a raw disk, and containers that are damaged.</summary>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
-    public async ValueTask RequireNoContainerAsync(CancellationToken cancellationToken)
+    /// <exception cref="InvalidImageException"><see cref="ErrorIds.BlockTablesDamaged"/>.</exception>
+    public async ValueTask RequireConvertibleAsync(CancellationToken cancellationToken)
     {
-        if (Container is null && await ContainerProbe.NameAsync(Data, cancellationToken) is { } name)
+        if (Container is not null)
+        {
+            await Container.RequireSoundAsync(cancellationToken);
+        }
+        else if (await ContainerProbe.NameAsync(Data, cancellationToken) is { } name)
         {
             throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported, name is nameof(ImageFormat.Vhdx) or nameof(ImageFormat.Vhd)
                 ? $"The image {_options.Location} is {name}, which only its end tells, or was named otherwise; give {name} as its format."

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Local;
 using VmCrypt.Core.Buffers;
@@ -49,6 +50,33 @@ public sealed class ContainedDiskTests : IDisposable
         var error = await Assert.ThrowsAsync<UnsupportedFeatureException>(async () => await DiskStack.OpenAsync(child, DiskOpenOptions.Default, Sample.Token));
 
         Assert.Equal(ErrorIds.Luks2ReencryptionUnfinished, error.ErrorId);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_VHDX_whose_table_is_damaged_is_refused_and_untouched(bool shared)
+    {
+        byte[] file = await VhdxSample.WithContentAsync(VhdxSample.Dynamic(0), [.. Enumerable.Repeat((byte)7, 3 * MiB)]);
+        int table = (int)(await VhdxLayout.ReadAsync(new MemoryDevice(file, writable: false), Sample.Token)).Bat.Offset;
+        ulong place = BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(table));
+        BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(table + (2 * sizeof(ulong))), shared ? place : place + (64UL << 20));
+
+        await AssertRefusedAsync<InvalidImageException>(ErrorIds.BlockTablesDamaged, file);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(512)]
+    [InlineData(1 << 30)]
+    public async Task A_VHD_whose_table_is_damaged_is_refused_and_untouched(int behind)
+    {
+        byte[] file = await VhdSample.WithContentAsync(VhdSample.Dynamic(0), [.. Enumerable.Repeat((byte)7, MiB)]);
+        int table = TableOf(file);
+        int place = BinaryPrimitives.ReadInt32BigEndian(file.AsSpan(table));
+        BinaryPrimitives.WriteInt32BigEndian(file.AsSpan(table + sizeof(int)), place + (behind / 512));
+
+        await AssertRefusedAsync<InvalidImageException>(ErrorIds.BlockTablesDamaged, file);
     }
 
     [Fact]
@@ -154,10 +182,11 @@ public sealed class ContainedDiskTests : IDisposable
         byte[] block = new byte[VhdFooter.Size + VhdSample.Block];
         block.AsSpan(0, VhdSample.Block / 512 / 8).Fill(byte.MaxValue);
         byte[] longer = [.. file[..place], .. block, .. file[place..]];
-        int table = (int)System.Buffers.Binary.BinaryPrimitives.ReadInt64BigEndian(longer.AsSpan(512 + 16));
-        System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(longer.AsSpan(table), place / 512);
+        BinaryPrimitives.WriteInt32BigEndian(longer.AsSpan(TableOf(longer)), place / 512);
         return longer;
     }
+
+    private static int TableOf(byte[] vhd) => (int)BinaryPrimitives.ReadInt64BigEndian(vhd.AsSpan(VhdFooter.Size + 16));
 
     private static async Task ProtectAsync(MemoryDevice file, Core.Luks.LuksFormatOptions luks, Func<ReencryptionOptions, ReencryptionOptions>? change = null)
     {

@@ -17,6 +17,29 @@ internal static class BlockHostMap
         return new HostMap(HostAreas.Complete(areas, table.File.Length), defects);
     }
 
+    /// <summary>Why writing to a block might be writing to another, or fail half way; empty where all blocks have places of their own.</summary>
+    public static async ValueTask<IReadOnlyList<string>> FindDefectsAsync(BlockTable table, CancellationToken cancellationToken)
+    {
+        (List<HostArea> areas, IReadOnlyList<string> defects) = await GatherAsync(table, cancellationToken);
+        if (defects.Count > 0)
+        {
+            return defects;
+        }
+
+        HostArea before = default;
+        foreach (HostArea block in areas.Where(area => area.Use == HostUse.Data).OrderBy(area => area.Offset))
+        {
+            if (block.Offset - table.LeadBytes < before.End)
+            {
+                return [$"The blocks {before.Guest / table.BlockSize} and {block.Guest / table.BlockSize} share a place at offset {block.Offset}."];
+            }
+
+            before = block;
+        }
+
+        return [];
+    }
+
     /// <summary>Structures and blocks (without <see cref="BlockTable.LeadBytes"/>) in no order, and what is wrong with entries, which are passed over then.</summary>
     public static async ValueTask<(List<HostArea> Areas, IReadOnlyList<string> Defects)> GatherAsync(BlockTable table, CancellationToken cancellationToken)
     {

@@ -55,6 +55,8 @@ public sealed class VhdFixedImage : FilterDevice, IVirtualDisk, IHostReleased
         return ValueTask.FromResult(new HostMap(HostAreas.Complete(areas, Inner.Length), []));
     }
 
+    ValueTask<IReadOnlyList<string>> IHostReleased.FindDefectsAsync(CancellationToken cancellationToken) => new([]);
+
     ValueTask IHostReleased.ReleaseAsync(CancellationToken cancellationToken) => FlushAsync(cancellationToken);
 
     // It ends where its footer does.

@@ -156,6 +156,9 @@ public sealed class VhdImage : IVirtualDisk, IHostReleased
         return await new BlockCompactor(_table, _engine.Value).RunAsync(progress, cancellationToken);
     }
 
+    ValueTask<IReadOnlyList<string>> IHostReleased.FindDefectsAsync(CancellationToken cancellationToken) =>
+        BlockHostMap.FindDefectsAsync(_table, cancellationToken);
+
     ValueTask IHostReleased.ReleaseAsync(CancellationToken cancellationToken) =>
         new BlockCompactor(_table, _engine.Value).ReleaseAsync(cancellationToken);
 

@@ -159,6 +159,9 @@ public sealed class VhdxImage : IVirtualDisk, IHostReleased
             : await new BlockCompactor(_table, await EngineAsync(cancellationToken, keepsContent: true)).RunAsync(progress, cancellationToken);
     }
 
+    ValueTask<IReadOnlyList<string>> IHostReleased.FindDefectsAsync(CancellationToken cancellationToken) =>
+        BlockHostMap.FindDefectsAsync(_table, cancellationToken);
+
     async ValueTask IHostReleased.ReleaseAsync(CancellationToken cancellationToken) =>
         await new BlockCompactor(_table, await EngineAsync(cancellationToken)).ReleaseAsync(cancellationToken);
 
