@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using VmCrypt.Core.Crypto.Hardware;
 
 namespace VmCrypt.Core.Crypto;
 
@@ -27,6 +28,25 @@ internal sealed class RepeatedDigest(HashKind kind) : IDisposable
 
         _system.AppendData(source);
         _system.GetHashAndReset(target);
+    }
+
+    /// <summary>Writes the digests of all blocks of <paramref name="size"/> bytes in <paramref name="source"/>, one behind the other; several at a time where this machine can.</summary>
+    public void HashEach(ReadOnlySpan<byte> source, int size, Span<byte> target)
+    {
+        int block = 0;
+        int blocks = source.Length / size;
+        if (kind == HashKind.Sha256 && Sha256Lanes.IsSupported && size % Sha256Lanes.BlockSize == 0)
+        {
+            for (; block + Sha256Lanes.Lanes <= blocks; block += Sha256Lanes.Lanes)
+            {
+                Sha256Lanes.Hash(source[(block * size)..], size, target[(block * Size)..]);
+            }
+        }
+
+        for (; block < blocks; block++)
+        {
+            Hash(source.Slice(block * size, size), target.Slice(block * Size, Size));
+        }
     }
 
     public void Dispose() => _system?.Dispose();

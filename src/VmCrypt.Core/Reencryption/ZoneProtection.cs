@@ -40,10 +40,7 @@ internal sealed class ZoneProtection(ReencryptionResilience? resilience, HashKin
     public void Fill(ReadOnlySpan<byte> blocks, Span<byte> checksums)
     {
         using var digest = new RepeatedDigest(hash);
-        for (int block = 0; block < blocks.Length / BlockSize; block++)
-        {
-            digest.Hash(blocks.Slice(block * BlockSize, BlockSize), checksums.Slice(block * HashSize, HashSize));
-        }
+        digest.HashEach(blocks, BlockSize, checksums);
     }
 
     /// <summary>True where the block is still the one whose checksum was stored.</summary>

@@ -32,6 +32,29 @@ public sealed class DigestTests
         Assert.Equal(expected, HashOf(kind, million));
     }
 
+    [Theory]
+    [InlineData(HashKind.Sha256, 64)]
+    [InlineData(HashKind.Sha256, 512)]
+    [InlineData(HashKind.Sha256, 4096)]
+    [InlineData(HashKind.Sha256, 100)]
+    [InlineData(HashKind.Sha512, 512)]
+    [InlineData(HashKind.Ripemd160, 512)]
+    public void Many_blocks_have_the_digests_that_each_has_alone(HashKind kind, int size)
+    {
+        using var digest = new RepeatedDigest(kind);
+        foreach (int blocks in new[] { 1, 15, 16, 17, 37 })
+        {
+            byte[] source = new byte[(blocks * size) + 5];
+            new Random(blocks).NextBytes(source);
+            byte[] found = new byte[blocks * digest.Size];
+
+            digest.HashEach(source, size, found);
+
+            string[] alone = [.. Enumerable.Range(0, blocks).Select(block => HashOf(kind, source.AsSpan(block * size, size)))];
+            Assert.Equal(alone, found.Chunk(digest.Size).Select(Convert.ToHexString));
+        }
+    }
+
     private static string HashOf(HashKind kind, ReadOnlySpan<byte> source)
     {
         Span<byte> digest = stackalloc byte[Digest.SizeOf(kind)];
