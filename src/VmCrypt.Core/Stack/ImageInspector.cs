@@ -9,6 +9,10 @@ namespace VmCrypt.Core.Stack;
 /// <summary>Describes images without a key, those in use and those that cannot be opened included.</summary>
 public static class ImageInspector
 {
+    private const int MaxAttempts = 20;
+
+    private static readonly TimeSpan s_headerWrite = TimeSpan.FromMilliseconds(10);
+
     /// <summary>Describes the image and those behind it.</summary>
     /// <remarks>
     /// An image that a VM is writing is read in spite of its locks and marked <see cref="ImageDescription.InUse"/>; one that is
@@ -29,7 +33,23 @@ public static class ImageInspector
         }
         catch (DeviceBusyException busy) when (busy.ErrorId == ErrorIds.ImageInUse && !options.ForceShare)
         {
-            return await OpenAndDescribeAsync(location, options with { ForceShare = true }, cancellationToken) with { InUse = true };
+            return await DescribeInUseAsync(location, options with { ForceShare = true }, cancellationToken) with { InUse = true };
+        }
+    }
+
+    // Who uses it may be writing its header at this very moment, as a conversion does for every zone.
+    private static async ValueTask<ImageDescription> DescribeInUseAsync(DiskLocation location, DiskOpenOptions options, CancellationToken cancellationToken)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await OpenAndDescribeAsync(location, options, cancellationToken);
+            }
+            catch (InvalidImageException) when (attempt < MaxAttempts)
+            {
+                await Task.Delay(s_headerWrite, cancellationToken);
+            }
         }
     }
 

@@ -173,6 +173,25 @@ public sealed class LiveConversionTests : IDisposable
     }
 
     [Fact]
+    public async Task It_can_be_described_at_every_moment()
+    {
+        ReencryptionOptions options = Options(_scratch.File("disk.raw", new byte[2 << 20])) with { HeaderPath = _scratch["disk.luks"], ZoneLength = 64 << 10 };
+        using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
+        var opening = new DiskOpenOptions { HeaderPath = options.HeaderPath, Format = ImageFormat.Raw };
+        var percents = new List<double>();
+        await using LiveConversion live = (await LiveConversion.ProtectAsync(options, passphrase, Sample.Token))!;
+        while (!live.Completion.IsCompleted)
+        {
+            ImageDescription found = await ImageInspector.DescribeAsync(options.Location, opening, Sample.Token);
+            Assert.True(found.InUse);
+            percents.Add(found.Conversion?.Percent ?? 100);
+        }
+
+        await live.Completion;
+        Assert.Equal(percents.Order(), percents);
+    }
+
+    [Fact]
     public async Task A_guest_does_not_make_an_image_of_a_disk_that_becomes_plain()
     {
         DiskConversion conversion = await DiskConversion.CreateAsync("unprotect", length: DiskConversion.LiveLength("unprotect"));
