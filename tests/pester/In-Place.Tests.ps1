@@ -314,7 +314,7 @@ Describe 'Conversions with -Serve' {
     }
 
     It 'stops when it is locked, and Resume-ImageUpdate -Serve goes on' {
-        $path = New-PlainDisk stopped.raw 200MB
+        $path = New-PlainDisk stopped.raw 120MB
         $hash = (Get-FileHash $path).Hash
         $export = Protect-Image $path -LuksVersion Luks2 -Passphrase $first -Force @cheap -Serve -WarningAction SilentlyContinue
         $export | Lock-Image -WarningVariable warned -WarningAction SilentlyContinue
@@ -331,12 +331,13 @@ Describe 'Conversions with -Serve' {
 
     It 'refuses <What>' -ForEach @(
         @{ What = 'a qcow2 image'; Name = 'no.qcow2'; With = @{ Serve = $true }; Id = 'LiveConversionUnsupported' }
+        @{ What = 'a VHDX disk'; Name = 'no.vhdx'; With = @{ Serve = $true }; Id = 'LiveConversionUnsupported' }
         @{ What = 'holes that are left'; Name = 'holes.raw'; With = @{ Serve = $true; LeaveHoles = $true }; Id = 'InvalidParameter' }
         @{ What = 'an address without -Serve'; Name = 'alone.raw'; With = @{ Port = 0 }; Id = 'InvalidParameter' }
     ) {
         $path = New-PlainDisk $Name
-        if ($Name -like '*.qcow2') {
-            $null = Convert-Image $path "$path.new" -DestinationFormat Qcow2 -Plain
+        if ($Name -notlike '*.raw') {
+            $null = Convert-Image $path "$path.new" -DestinationFormat ([System.IO.Path]::GetExtension($Name).Substring(1)) -Plain
             Move-Item "$path.new" $path -Force
         }
         $hash = (Get-FileHash $path).Hash

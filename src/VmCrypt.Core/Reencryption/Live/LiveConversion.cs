@@ -111,6 +111,11 @@ public sealed class LiveConversion : IAsyncDisposable
         var conversion = new LiveConversion(image);
         try
         {
+            if (image.Container is { } container)
+            {
+                throw Unsupported(image.Options.Location, container.Format.ToString());
+            }
+
             if (await conversion.RunAsync(convert, cancellationToken))
             {
                 return conversion;
@@ -148,10 +153,12 @@ public sealed class LiveConversion : IAsyncDisposable
         await using IBlockDevice file = await StorageOpener.OpenAsync(location, writable: false, forceShare: true, cancellationToken);
         if (await ContainerProbe.NameAsync(file, cancellationToken) is { } name)
         {
-            throw new UnsupportedFeatureException(ErrorIds.LiveConversionUnsupported,
-                $"The image {location} is {name}, which cannot be served while it is converted; convert it without a server, or make a copy with Convert-Image.");
+            throw Unsupported(location, name);
         }
     }
+
+    private static UnsupportedFeatureException Unsupported(DiskLocation location, string name) => new(ErrorIds.LiveConversionUnsupported,
+        $"The image {location} is {name}, which cannot be served while it is converted; convert it without a server, or make a copy with Convert-Image.");
 
     private sealed class Listener(LiveConversion conversion) : IProgress<JobProgress>
     {
