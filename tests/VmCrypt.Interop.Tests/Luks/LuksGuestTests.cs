@@ -90,7 +90,7 @@ public sealed class LuksGuestTests
                 echo ALL DONE
                 """,
         });
-        string log = await guest.WaitForAsync("ALL DONE", TimeSpan.FromMinutes(4));
+        string log = await guest.WaitForAsync("ALL DONE");
 
         string sum = Convert.ToHexStringLower(SHA256.HashData(content));
         for (int i = 0; i < disks.Count; i++)
