@@ -12,7 +12,7 @@ namespace VmCrypt.Core.Reencryption;
 /// in one sector, flush: a chain that nobody opens; the layer is converted as it would be alone, and meanwhile nobody opens it; in a
 /// decryption the overlay names the base raw, likewise. After each layer: a chain that opens by the keys of its layers, as they are.
 /// (4) The record is deleted: done. From (2) on the same command or a resumption goes on: a layer is done when its header has another volume
-/// key's mark than was recorded.
+/// key's mark than was recorded. What those that are done got opens them, or the others do not get it: it may be misspelt.
 /// </remarks>
 internal sealed class ChainConversion(ChainOptions options, ReencryptionMode mode, ChainSecrets secrets)
 {
@@ -137,12 +137,16 @@ internal sealed class ChainConversion(ChainOptions options, ReencryptionMode mod
 
     private async ValueTask CheckAsync(OpenLayers layers, ChainRecord record, CancellationToken cancellationToken)
     {
+        bool[] done = [.. layers.Select((layer, number) => record.IsDone(number, layer.Described.Image))];
         for (int number = 0; number < layers.Count; number++)
         {
-            ChainImage described = layers[number].Described;
-            if (!record.IsDone(number, described.Image) && !ChainRecord.IsUnderWay(described.Image))
+            if (!done[number] && !ChainRecord.IsUnderWay(layers[number].Described.Image))
             {
                 await layers[number].CheckAsync(mode, secrets, cancellationToken);
+            }
+            else if (done[number] && record.Layers[number].Converts && done.Contains(false))
+            {
+                await layers[number].ProveAsync(mode, secrets, cancellationToken);
             }
         }
     }

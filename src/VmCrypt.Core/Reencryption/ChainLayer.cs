@@ -50,6 +50,29 @@ internal sealed class ChainLayer(ChainImage described, ReencryptedImage image, C
         }
     }
 
+    /// <summary>Refuses secrets that the layer, which is done, was not given: those that go on would get others.</summary>
+    /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    public async ValueTask ProveAsync(ReencryptionMode mode, ChainSecrets secrets, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<SecretBuffer> given = mode switch
+        {
+            ReencryptionMode.Encrypt => [secrets.Of(Location)],
+            ReencryptionMode.Reencrypt => secrets.Next,
+            _ => [],
+        };
+        try
+        {
+            foreach (SecretBuffer passphrase in given)
+            {
+                (await OpenAsync(passphrase, cancellationToken)).Dispose();
+            }
+        }
+        catch (WrongKeyException wrong)
+        {
+            throw new WrongKeyException(wrong.ErrorId, $"The layer {Location} is converted already, and the passphrase for the others does not open it.", wrong);
+        }
+    }
+
     /// <summary>Converts the layer, or goes on with it.</summary>
     public async Task RunAsync(ReencryptionMode mode, ChainSecrets secrets, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
@@ -78,6 +101,10 @@ internal sealed class ChainLayer(ChainImage described, ReencryptedImage image, C
             : ValueTask.CompletedTask;
 
     public ValueTask DisposeAsync() => image.DisposeAsync();
+
+    private async ValueTask<VolumeKey> OpenAsync(SecretBuffer passphrase, CancellationToken cancellationToken) => IsQcow2
+        ? await new Qcow2Preparation(image.Options, image.Data).OpenAsync(passphrase, cancellationToken)
+        : (await (await image.OpenLuksAsync(cancellationToken)).UnlockAsync(passphrase, slot: null, cancellationToken)).Key;
 
     private async ValueTask RenameAsync(string word, CancellationToken cancellationToken)
     {

@@ -54,6 +54,15 @@ internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice
         return current is null ? null : await OpenAsync(current, cancellationToken);
     }
 
+    /// <summary>The key of an encrypted image, which is the caller's.</summary>
+    public async ValueTask<VolumeKey> OpenAsync(SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        Qcow2EncryptionHeader place = (await Qcow2Metadata.ReadAsync(file, cancellationToken)).Extensions.EncryptionHeader
+            ?? throw new InvalidInputException(ErrorIds.NotEncrypted, $"The image {options.Location} is not encrypted.");
+        LuksHeader header = await LuksHeader.OpenAsync(Qcow2Keys.AreaOf(file, place), Qcow2Keys.Embedded, cancellationToken);
+        return (await header.UnlockAsync(passphrase, slot: null, cancellationToken)).Key;
+    }
+
     /// <summary>The step (3).</summary>
     /// <returns>The sector of the step (4).</returns>
     private async ValueTask<byte[]> WriteAsync(
@@ -93,14 +102,6 @@ internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice
         {
             throw new UnsupportedFeatureException(ErrorIds.InPlaceUnsupported, $"The qcow2 image {options.Location} cannot be converted in its place: it {obstacle}.");
         }
-    }
-
-    private async ValueTask<VolumeKey> OpenAsync(SecretBuffer passphrase, CancellationToken cancellationToken)
-    {
-        Qcow2EncryptionHeader place = (await Qcow2Metadata.ReadAsync(file, cancellationToken)).Extensions.EncryptionHeader
-            ?? throw new InvalidInputException(ErrorIds.NotEncrypted, $"The image {options.Location} is not encrypted.");
-        LuksHeader header = await LuksHeader.OpenAsync(Qcow2Keys.AreaOf(file, place), Qcow2Keys.Embedded, cancellationToken);
-        return (await header.UnlockAsync(passphrase, slot: null, cancellationToken)).Key;
     }
 
     /// <summary>The steps (1) and (2).</summary>

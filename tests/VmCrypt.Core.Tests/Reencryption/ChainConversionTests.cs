@@ -175,6 +175,28 @@ public sealed class ChainConversionTests : IDisposable
         await sample.VerifyAsync();
     }
 
+    [Theory]
+    [InlineData(ReencryptionMode.Encrypt)]
+    [InlineData(ReencryptionMode.Reencrypt)]
+    public async Task Between_two_layers_a_passphrase_that_the_first_does_not_have_is_refused(ReencryptionMode mode)
+    {
+        ChainSample before = await ChainSample.CreateAsync(_scratch, mode, ImageFormat.Qcow2);
+        var boundaries = new List<int>();
+        await before.Clone(_scratch, "whole").StopAsync(new CrashPlan(int.MaxValue), boundaries);
+        ChainSample sample = before.Clone(_scratch, "between");
+        Assert.True(await sample.StopAsync(new CrashPlan(boundaries[1])));
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer misspelt = Sample.Secret("misspelt");
+        SecretBuffer[] given = mode == ReencryptionMode.Encrypt ? [misspelt] : [old, misspelt];
+
+        var wrong = await Assert.ThrowsAsync<WrongKeyException>(() => ChainReencryption.ResumeAsync(sample.Options, given, null, Sample.Token));
+
+        Assert.Equal(ErrorIds.WrongPassphrase, wrong.ErrorId);
+        Assert.Contains(Base, wrong.Message, StringComparison.Ordinal);
+        await sample.GoOnAsync(resume: true);
+        await sample.VerifyAsync();
+    }
+
     [Fact]
     public async Task A_layer_that_is_half_converted_by_itself_is_to_be_finished_first()
     {
