@@ -107,7 +107,7 @@ internal sealed class ChainConversion(ChainOptions options, ReencryptionMode mod
         {
             // Who calls a disk raw reads noise when it is encrypted, and is not even refused.
             bool misread = layer.Image.Format != ImageFormat.Qcow2 && mode != ReencryptionMode.Reencrypt;
-            string[] others = [.. (await users.OfAsync(layer.Location.Text, cancellationToken)).Except(chain.Select(own => own.Location.Text))];
+            string[] others = await users.OfAsync(layer.Location.Text, chain.Select(own => own.Location.Text), cancellationToken);
             if (others.Length > 0 && (misread || !options.Force))
             {
                 throw new RefusedException(ErrorIds.LayerHasOtherUsers,

@@ -13,15 +13,28 @@ internal sealed class ImageUsers
     // Formats whose files can be built on others: qcow2, VHDX, VHD.
     private static readonly byte[][] s_magics = [[0x51, 0x46, 0x49, 0xFB], [.. "vhdxfile"u8], [.. "conectix"u8]];
 
+    // Nothing is opened: only names are compared.
+    private static readonly ReferencePolicy s_anywhere = new(ReferenceMode.Any);
+
     private readonly ConcurrentDictionary<string, Lazy<Task<ILookup<string, string>>>> _folders = new(StringComparer.Ordinal);
 
-    /// <summary>The images beside <paramref name="path"/> that have it as backing or data file. One that was wiped or deleted since the scan is none any more.</summary>
-    public async Task<string[]> OfAsync(string path, CancellationToken cancellationToken)
+    /// <summary>The images beside <paramref name="path"/>, or beside what it links to, that have it as backing or data file. One that was wiped or deleted since the scan is none any more.</summary>
+    /// <param name="path">By whatever name.</param>
+    /// <param name="known">Files that do not count.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    public async Task<string[]> OfAsync(string path, IEnumerable<string> known, CancellationToken cancellationToken)
     {
-        string folder = Path.GetDirectoryName(path)!;
-        ILookup<string, string> users = await _folders.GetOrAdd(
-            folder, name => new(() => Task.Run(() => ScanAsync(name, CancellationToken.None), CancellationToken.None))).Value.WaitAsync(cancellationToken);
-        return [.. users[path].Where(StartsAsChild)];
+        string real = ReferencePolicy.RealPath(path);
+        var own = known.Select(ReferencePolicy.RealPath).ToHashSet(StringComparer.Ordinal);
+        var users = new List<string>();
+        foreach (string folder in new[] { path, real }.Select(name => Path.GetDirectoryName(name)!).DistinctBy(ReferencePolicy.RealPath, StringComparer.Ordinal))
+        {
+            ILookup<string, string> all = await _folders.GetOrAdd(
+                folder, name => new(() => Task.Run(() => ScanAsync(name, CancellationToken.None), CancellationToken.None))).Value.WaitAsync(cancellationToken);
+            users.AddRange(all[real]);
+        }
+
+        return [.. users.Where(user => !own.Contains(ReferencePolicy.RealPath(user)) && StartsAsChild(user))];
     }
 
     /// <summary>Names some of them, for a sentence.</summary>
@@ -57,7 +70,7 @@ internal sealed class ImageUsers
         {
             foreach (string used in await ReferencesAsync(file, cancellationToken))
             {
-                edges.Add((Path.GetFullPath(used, folder), file));
+                edges.Add((used, file));
             }
         }
 
@@ -72,11 +85,24 @@ internal sealed class ImageUsers
             var options = new DiskOpenOptions { HeadersOnly = true, ForceShare = true };
             ImageDescription image = await ImageInspector.DescribeAsync(DiskLocation.Parse(file), options, cancellationToken);
             string? parent = (image.Vhdx?.Parent ?? image.Vhd?.Parent)?.RelativePath?.Replace('\\', Path.DirectorySeparatorChar);
-            return new[] { image.Qcow2?.Backing?.Path, image.Qcow2?.DataFile, parent }.OfType<string>().Where(name => !name.StartsWith("json:", StringComparison.Ordinal));
+            return [.. new[] { image.Qcow2?.Backing?.Path, image.Qcow2?.DataFile, parent }.OfType<string>().Select(name => Real(name, file)).OfType<string>()];
         }
         catch (VmCryptException)
         {
             return [];
+        }
+    }
+
+    // By whatever links: two names of one file are one file. Null for what is no local file, or not there.
+    private static string? Real(string reference, string owner)
+    {
+        try
+        {
+            return ReferencePolicy.RealPath(s_anywhere.Resolve(reference, DiskLocation.Parse(owner)));
+        }
+        catch (VmCryptException)
+        {
+            return null;
         }
     }
 }

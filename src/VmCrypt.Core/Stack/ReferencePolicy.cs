@@ -70,8 +70,9 @@ public sealed record ReferencePolicy(ReferenceMode Mode = ReferenceMode.Fenced, 
             .Any(folder => target.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal));
     }
 
-    // Walks the path as the kernel does: a link's own ".." counts from where the link leads, not from its text.
-    private static string RealPath(string path)
+    /// <summary>A full path without links. Walks it as the kernel does: a link's own ".." counts from where the link leads, not from its text.</summary>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.PathFenced"/>: too many links.</exception>
+    internal static string RealPath(string path)
     {
         string real = Path.GetPathRoot(path)!;
         var rest = new Stack<string>(Names(path[real.Length..]));

@@ -20,7 +20,7 @@ internal sealed class ImageRelations
 
         string path = Path.GetFullPath(request.Path);
         // One that goes along depends on nothing any more.
-        string[] living = [.. (await _users.OfAsync(path, cancellationToken)).Except(request.Together)];
+        string[] living = await _users.OfAsync(path, request.Together, cancellationToken);
         if (living.Length > 0)
         {
             throw new RefusedException(ErrorIds.WipeTargetIsBacking,

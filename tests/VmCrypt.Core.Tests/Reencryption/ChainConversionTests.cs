@@ -45,6 +45,34 @@ public sealed class ChainConversionTests : IDisposable
         await RefusedAsync<RefusedException>(sample, ErrorIds.LayerHasOtherUsers, "other.qcow2", sample.Options with { Force = true });
     }
 
+    [Theory]
+    [InlineData("linked")]
+    [InlineData("linked folder/base")]
+    [InlineData("file:base")]
+    public async Task A_user_that_has_another_name_for_the_layer_is_found(string name)
+    {
+        ChainSample sample = await PlainAsync(ImageFormat.Raw);
+        File.CreateSymbolicLink(sample["linked"], Base);
+        Directory.CreateSymbolicLink(sample["linked folder"], sample[string.Empty]);
+        var overlay = new Qcow2CreateOptions { Size = sample.Plain.Length, BackingPath = name, BackingFormat = "raw" };
+        await DiskFile.CreateAsync(
+            new DiskTarget { Location = sample.At("other.qcow2") }, new NewDisk { Size = sample.Plain.Length, Format = ImageFormat.Qcow2, Qcow2 = overlay }, null,
+            (_, _) => ValueTask.CompletedTask, Sample.Token);
+
+        await RefusedAsync<RefusedException>(sample, ErrorIds.LayerHasOtherUsers, "other.qcow2");
+    }
+
+    [Fact]
+    public async Task A_link_to_the_active_image_is_no_other_user()
+    {
+        ChainSample sample = await PlainAsync(ImageFormat.Raw);
+        File.CreateSymbolicLink(sample["current.qcow2"], Top);
+
+        await sample.RunAsync(sample.Options with { Layers = sample.Layers with { Location = sample.At("current.qcow2") } });
+
+        Assert.Equal(sample.Plain, await sample.TryReadAsync(0));
+    }
+
     [Fact]
     public async Task One_layer_that_cannot_be_converted_keeps_all_of_them_as_they_are()
     {
