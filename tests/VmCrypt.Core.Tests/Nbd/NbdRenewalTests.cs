@@ -56,6 +56,45 @@ public sealed class NbdRenewalTests : IDisposable
     }
 
     [Fact]
+    public async Task A_revocation_list_that_is_gone_still_counts_and_that_is_said()
+    {
+        string folder = _authority.Server();
+        string client = _authority.Client();
+        _authority.Revoke(client);
+        _authority.WriteRevocations(folder);
+        await using TestServer server = await StartAsync(TlsServerCredentials.FromFolder(folder));
+
+        // As somebody replaces it who deletes the old one first.
+        File.Delete(Path.Combine(folder, "ca-crl.pem"));
+
+        await Assert.ThrowsAnyAsync<VmCryptException>(async () => await ConnectAsync(server, client));
+        Assert.Single(_faults, fault => fault is InvalidInputException { ErrorId: ErrorIds.TlsCredentialsInvalid });
+        _authority.WriteRevocations(folder);
+        await using NbdDevice other = await ConnectAsync(server, _authority.Client("CN=other"));
+    }
+
+    [Fact]
+    public void What_changes_while_it_is_read_is_read_once_more()
+    {
+        string file = _scratch.File("keys", "one"u8);
+        var loaded = new List<Named>();
+        using var credentials = new RenewedCredentials([file], () =>
+        {
+            loaded.Add(new Named(File.ReadAllText(file)));
+            File.WriteAllText(file, loaded.Count == 2 ? "three" : loaded[^1].Name);
+            return loaded[^1];
+        });
+        File.WriteAllText(file, "two");
+
+        credentials.Accept(Stream.Null);
+        credentials.Accept(Stream.Null);
+
+        Assert.Equal(["one", "two", "three"], loaded.Select(read => read.Name));
+        Assert.Equal([1, 0, 1], loaded.Select(read => read.Accepted));
+        Assert.Equal([true, true, false], loaded.Select(read => read.IsDisposed));
+    }
+
+    [Fact]
     public async Task What_cannot_be_read_leaves_the_old_in_use_is_said_once_and_tried_again()
     {
         string folder = _authority.Server();
@@ -115,4 +154,23 @@ public sealed class NbdRenewalTests : IDisposable
         server.Uri with { Tls = new NbdTls { Certificates = certificates, HostName = "localhost" } }, new NbdClientOptions { MaxConnections = 1 }, Token);
 
     private static async Task FailsAsync<T>(string id, Task<T> connecting) => Assert.Equal(id, (await Assert.ThrowsAnyAsync<VmCryptException>(() => connecting)).ErrorId);
+
+    private sealed class Named(string name) : TlsServerCredentials
+    {
+        public string Name => name;
+
+        public int Accepted { get; private set; }
+
+        public bool IsDisposed { get; private set; }
+
+        public override bool IdentifiesClients => false;
+
+        internal override TlsSession Accept(Stream plain)
+        {
+            Accepted++;
+            return new TlsSession(plain, null);
+        }
+
+        protected override void Dispose(bool disposing) => IsDisposed = true;
+    }
 }

@@ -6,14 +6,15 @@ namespace VmCrypt.Core.Block.Nbd.Tls;
 /// <summary>Credentials whose files are looked at before each handshake, and read again when they have changed.</summary>
 /// <remarks>
 /// The files are renewed one after the other, and somebody may misspell one: what cannot be read leaves those in use that were read
-/// before, is told once (<see cref="TakeFault"/>), and is tried again at the next handshake.
+/// before, is told once (<see cref="TakeFault"/>), and is tried again at the next handshake. So does a file that is gone: a revocation
+/// list that is being replaced shall not be none for a moment.
 /// </remarks>
 internal sealed class RenewedCredentials : TlsServerCredentials
 {
     private readonly Lock _lock = new();
     private readonly string[] _files;
     private readonly Func<TlsServerCredentials> _load;
-    private byte[] _stamp;
+    private byte[][] _stamp;
     private Lease _current;
     private string? _told;
     private VmCryptException? _fault;
@@ -89,15 +90,23 @@ internal sealed class RenewedCredentials : TlsServerCredentials
 
     private void Look()
     {
-        byte[] stamp = Stamp();
-        if (stamp.AsSpan().SequenceEqual(_stamp))
+        byte[][] stamp = Stamp();
+        if (IsSame(stamp, _stamp))
         {
             return;
         }
 
         try
         {
+            RequireAll(stamp);
             var renewed = new Lease(_load());
+            if (!IsSame(Stamp(), stamp))
+            {
+                // They are being written at this very moment, and what was read may be a mixture.
+                Retire(renewed);
+                return;
+            }
+
             Retire(_current);
             (_current, _stamp, _told) = (renewed, stamp, null);
         }
@@ -112,9 +121,23 @@ internal sealed class RenewedCredentials : TlsServerCredentials
         }
     }
 
-    // Of the content: times are too coarse for two changes in a row, and some file systems keep none.
-    private byte[] Stamp() => SHA256.HashData([.. _files.SelectMany(Digest)]);
+    private void RequireAll(byte[][] stamp)
+    {
+        for (int file = 0; file < stamp.Length; file++)
+        {
+            if (stamp[file].Length == 0 && _stamp[file].Length > 0)
+            {
+                throw new InvalidInputException(ErrorIds.TlsCredentialsInvalid, $"The file '{_files[file]}' is gone, or cannot be read any more.");
+            }
+        }
+    }
 
+    // Of the content: times are too coarse for two changes in a row, and some file systems keep none.
+    private byte[][] Stamp() => [.. _files.Select(Digest)];
+
+    private static bool IsSame(byte[][] one, byte[][] other) => one.Zip(other).All(file => file.First.AsSpan().SequenceEqual(file.Second));
+
+    // Empty of what cannot be read.
     private static byte[] Digest(string file)
     {
         try
@@ -124,7 +147,7 @@ internal sealed class RenewedCredentials : TlsServerCredentials
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            return new byte[SHA256.HashSizeInBytes];
+            return [];
         }
     }
 
