@@ -7,7 +7,7 @@ using VmCrypt.Core.Stack;
 namespace VmCrypt.Core.Reencryption;
 
 /// <summary>Encrypts, decrypts and re-encrypts all images of a backing chain in their places.</summary>
-/// <remarks>Each call goes on with what an earlier one left unfinished. All layers are locked from the first look to the end.</remarks>
+/// <remarks>Each call goes on with what an earlier one left unfinished. All layers are locked before the first is changed, and to the end.</remarks>
 public static class ChainReencryption
 {
     /// <summary>Encrypts every layer that is plain. Between two layers the chain opens by the passphrase.</summary>
@@ -43,7 +43,7 @@ public static class ChainReencryption
         new ChainConversion(options, ReencryptionMode.Reencrypt, new ChainSecrets(keys.For, newPassphrases)).RunAsync(progress, cancellationToken);
 
     /// <summary>Goes on with what the record beside the active image tells of, as it was begun.</summary>
-    /// <param name="options">The chain; what its layers are to become stands in the record.</param>
+    /// <param name="options">The chain; what its layers are to become stands in the record, to which the wiping of freed room can be added.</param>
     /// <param name="passphrases">Of both keys, the new one last; borrowed.</param>
     /// <param name="progress">Told after each zone.</param>
     /// <param name="cancellationToken">Stops after the zone at work; to be resumed.</param>

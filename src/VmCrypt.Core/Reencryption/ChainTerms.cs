@@ -36,7 +36,8 @@ internal static class ChainTerms
             Cost = record.Cost.ToCost(),
         },
         LeaveHoles = record.LeaveHoles,
-        WipeFreed = record.WipeFreed,
+        // Who asks for it later gets it of what is left.
+        WipeFreed = record.WipeFreed || options.WipeFreed,
         DropOtherSlots = record.DropOtherSlots,
     };
 }

@@ -225,6 +225,17 @@ public sealed class ChainConversionTests : IDisposable
         await sample.VerifyAsync();
     }
 
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task What_is_freed_is_wiped_whether_the_beginning_or_the_resumption_asks_for_it(bool begun, bool resumed)
+    {
+        ChainSample sample = await PlainAsync(ImageFormat.Raw);
+        ChainRecord record = ChainTerms.RecordOf(sample.Layers with { WipeFreed = begun }, ReencryptionMode.Encrypt, []);
+
+        Assert.True(ChainTerms.Of(record, sample.Layers with { WipeFreed = resumed }).WipeFreed);
+    }
+
     [Fact]
     public async Task A_layer_that_is_half_converted_by_itself_is_to_be_finished_first()
     {
