@@ -24,7 +24,15 @@ public static class ImageInspector
         options = options with { Writable = false };
         if (!options.HeadersOnly && await ChainRecord.ReadAsync(location, cancellationToken) is { } record)
         {
-            return await DescribeChainAsync(location, options, record, cancellationToken);
+            try
+            {
+                return await DescribeChainAsync(location, options, record, cancellationToken);
+            }
+            catch (VmCryptException reason) when (IsAboutOtherFiles(reason))
+            {
+                ImageDescription alone = await DescribeAsync(location, options with { HeadersOnly = true }, cancellationToken);
+                return alone with { Unusable = alone.Unusable ?? reason, Chain = record.Describe([]) };
+            }
         }
 
         try

@@ -184,6 +184,18 @@ public sealed class ChainConversionTests : IDisposable
     }
 
     [Fact]
+    public async Task Half_way_the_active_image_is_shown_where_those_behind_it_are_not_to_be_had()
+    {
+        ChainSample sample = await HalfWayAsync(ReencryptionMode.Encrypt);
+        var alone = new DiskOpenOptions { References = new ReferencePolicy(ReferenceMode.Never) };
+
+        ImageDescription shown = await ImageInspector.DescribeAsync(sample.Active, alone, Sample.Token);
+
+        Assert.Equal(ErrorIds.ReferenceNotFollowed, shown.Unusable?.ErrorId);
+        Assert.Equal(ReencryptionMode.Encrypt, shown.Chain?.Mode);
+    }
+
+    [Fact]
     public async Task Half_way_the_record_must_be_whole_and_the_chain_the_same()
     {
         ChainSample sample = await HalfWayAsync(ReencryptionMode.Encrypt);
