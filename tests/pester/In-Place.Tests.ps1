@@ -313,6 +313,35 @@ Describe 'Conversions with -Serve' {
         (Get-FileHash $path).Hash | Should -Be $hash
     }
 
+    It 'serves the disk in <What> while it is encrypted and decrypted, its tables and all' -Skip:(-not ($hasNbdcopy -and $hasQemu)) -ForEach @(
+        @{ What = 'a VHDX file'; Format = 'Vhdx'; Driver = 'vhdx' }
+        @{ What = 'a VHD file'; Format = 'Vhd'; Driver = 'vpc' }
+    ) {
+        $path = New-PlainContainer "served.$Format" $Format
+        $hash = (Get-FileHash "$path.raw").Hash
+        $plain = Join-Path $TestDrive "$Format.seen.raw"
+        $size = (Get-EncryptedImage $path).VirtualSize
+        $export = Protect-Image $path -LuksVersion Luks2 -WipeFreed -Passphrase $first -Force @cheap -Serve -WarningAction SilentlyContinue
+        try {
+            $export.Size | Should -Be $size
+            nbdcopy "$path.raw" $export.Uri
+            while ($export.Conversion.State -eq 'Running') { Start-Sleep -Milliseconds 50 }
+            $export.Conversion.State | Should -Be 'Completed'
+        } finally { $export | Lock-Image }
+        (Get-EncryptedImage $path).IsEncrypted | Should -BeTrue
+
+        $export = Unprotect-Image $path -Passphrase $first -Force -Serve
+        try {
+            while ($export.Conversion.State -eq 'Running') { Start-Sleep -Milliseconds 50 }
+            nbdcopy $export.Uri $plain
+        } finally { $export | Lock-Image }
+        $seen = [System.IO.File]::Open($plain, 'Open')
+        try { $seen.SetLength(3MB) } finally { $seen.Dispose() }
+        (Get-FileHash $plain).Hash | Should -Be $hash
+        & qemu-img compare -f raw -F $Driver $plain $path | Out-Null
+        $LASTEXITCODE | Should -Be 0
+    }
+
     It 'stops when it is locked, and Resume-ImageUpdate -Serve goes on' {
         $path = New-PlainDisk stopped.raw 120MB
         $hash = (Get-FileHash $path).Hash
@@ -331,7 +360,6 @@ Describe 'Conversions with -Serve' {
 
     It 'refuses <What>' -ForEach @(
         @{ What = 'a qcow2 image'; Name = 'no.qcow2'; With = @{ Serve = $true }; Id = 'LiveConversionUnsupported' }
-        @{ What = 'a VHDX disk'; Name = 'no.vhdx'; With = @{ Serve = $true }; Id = 'LiveConversionUnsupported' }
         @{ What = 'holes that are left'; Name = 'holes.raw'; With = @{ Serve = $true; LeaveHoles = $true }; Id = 'InvalidParameter' }
         @{ What = 'an address without -Serve'; Name = 'alone.raw'; With = @{ Port = 0 }; Id = 'InvalidParameter' }
     ) {

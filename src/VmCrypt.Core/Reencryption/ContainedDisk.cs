@@ -81,15 +81,17 @@ internal sealed class ContainedDisk
     }
 
     /// <summary>Makes the file as short as its last block allows and, where asked for, overwrites what nothing in it refers to.</summary>
-    public async ValueTask FinishAsync(bool wipeFreed, CancellationToken cancellationToken)
+    /// <param name="wipeFreed">Overwrite it.</param>
+    /// <param name="alone">Runs what wants to be alone with the disk. Overwriting, which takes its time, does not: nobody is given that room.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    public async ValueTask FinishAsync(
+        bool wipeFreed, Func<Func<ValueTask>, CancellationToken, ValueTask> alone, CancellationToken cancellationToken)
     {
-        await _host.ReleaseAsync(cancellationToken);
         if (wipeFreed)
         {
-            // Nothing is taken for unused by tables that do not say all.
-            await RequireSoundAsync(cancellationToken);
-            HostMap map = await _host.MapHostAsync(cancellationToken);
-            foreach (HostArea area in map.Areas.Where(area => area.Use is HostUse.Unused or HostUse.Tail))
+            List<HostArea> unused = [];
+            await alone(async () => unused = await ReleaseAsync(cancellationToken), cancellationToken);
+            foreach (HostArea area in unused)
             {
                 await FreedRoom.OverwriteAsync(_file, area.Offset, area.Length, cancellationToken);
                 // Who grows a last block that is not whole expects zeros there.
@@ -97,7 +99,16 @@ internal sealed class ContainedDisk
             }
         }
 
-        await _host.CutAsync(cancellationToken);
+        await alone(() => _host.CutAsync(cancellationToken), cancellationToken);
+    }
+
+    private async ValueTask<List<HostArea>> ReleaseAsync(CancellationToken cancellationToken)
+    {
+        await _host.ReleaseAsync(cancellationToken);
+        // Nothing is taken for unused by tables that do not say all.
+        await RequireSoundAsync(cancellationToken);
+        HostMap map = await _host.MapHostAsync(cancellationToken);
+        return [.. map.Areas.Where(area => area.Use is HostUse.Unused or HostUse.Tail)];
     }
 
     // Only of a fixed VHD is there nothing else that tells what it is.

@@ -343,12 +343,25 @@ internal sealed class ReencryptedImage : IAsyncDisposable
 
         if ((header.HasGrown || isBeside) && Data.Traits.CanResize && Data.Length > end)
         {
-            await Data.SetLengthAsync(end, cancellationToken);
+            await RunAloneAsync(() => Data.SetLengthAsync(end, cancellationToken), cancellationToken);
             await Data.FlushAsync(cancellationToken);
         }
 
-        await (Container?.FinishAsync(_options.WipeFreed, cancellationToken) ?? ValueTask.CompletedTask);
+        await (Container?.FinishAsync(_options.WipeFreed, RunAloneAsync, cancellationToken) ?? ValueTask.CompletedTask);
         await header.CleanUpAsync(cancellationToken);
+    }
+
+    private async ValueTask RunAloneAsync(Func<ValueTask> change, CancellationToken cancellationToken)
+    {
+        if (Live is null)
+        {
+            await change();
+            return;
+        }
+
+        // So that the guest does not wait for all that is not on the medium yet.
+        await Data.FlushAsync(cancellationToken);
+        await Live.RunAloneAsync(change, cancellationToken);
     }
 
     // When all is converted, only a flag says from what.

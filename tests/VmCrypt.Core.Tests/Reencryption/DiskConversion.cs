@@ -18,9 +18,6 @@ internal sealed class DiskConversion
 {
     public const string NewPassphrase = "new";
 
-    /// <summary>Bytes of a zone of a disk that is in use.</summary>
-    public const int LiveZoneLength = 8 << 10;
-
     private const int ZoneLength = 64 << 10;
 
     // The least key material, and room for a few slots.
@@ -54,6 +51,7 @@ internal sealed class DiskConversion
             Encryption = OptionsOf(name, name.StartsWith("protect", StringComparison.Ordinal) ? sector : newSector),
             Resilience = name.EndsWith("journal", StringComparison.Ordinal) ? ReencryptionResilience.Journal : ReencryptionResilience.Checksum,
             ReduceSize = name.Contains("reduced", StringComparison.Ordinal),
+            WipeFreed = name.Contains("wiped", StringComparison.Ordinal),
             ZoneLength = _container?.ZoneLength ?? ZoneLength,
         };
     }
@@ -77,6 +75,14 @@ internal sealed class DiskConversion
     public MemoryDevice? Header { get; private set; }
 
     public MemoryShelf Shelf { get; private set; } = new();
+
+    /// <summary>Bytes of a zone while the disk is in use; larger in a container, where each costs more flushes.</summary>
+    public int LiveZoneLength => IsContained ? 96 << 10 : 8 << 10;
+
+    public bool IsContained => _container is not null;
+
+    /// <summary>Bytes of a block of the container.</summary>
+    public int Block => _container!.Block;
 
     private bool Protects => _name.StartsWith("protect", StringComparison.Ordinal);
 
@@ -329,6 +335,7 @@ internal sealed class DiskConversion
         Assert.Equal(SHA256.HashData(Plain), SHA256.HashData(found.AsSpan(0, Plain.Length)));
         Assert.False(Shelf.Has(HeaderStage.Active) || Shelf.Has(HeaderStage.Prepared));
         Assert.True(Unprotects || !Contains(Data.ToArray(), Plain.AsSpan(0, 512)), "a part of the plain disk is left");
+        await (_container?.RequireSoundAsync(Data.ToArray()) ?? Task.CompletedTask);
         Assert.True(Header is null || !Contains(Header.ToArray(), Plain.AsSpan(0, 512)), "a part of the plain disk is left in the header");
     }
 

@@ -50,6 +50,13 @@ internal sealed record SampleContainer(ImageFormat Format, int Block, int Length
         return file.ToArray();
     }
 
+    /// <summary>Its tables are all right.</summary>
+    public async Task RequireSoundAsync(byte[] file)
+    {
+        await using IVirtualDisk image = await VirtualDiskOpener.OpenAsync(new MemoryDevice(file, writable: false), Format, Sample.Token);
+        Assert.Empty(await ((IHostReleased)image).FindDefectsAsync(Sample.Token));
+    }
+
     /// <summary>What its guest sees in a file, whose log is replayed as far as it got.</summary>
     public async Task<byte[]> ViewAsync(byte[] file)
     {

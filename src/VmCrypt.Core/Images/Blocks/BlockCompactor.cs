@@ -46,7 +46,7 @@ internal sealed class BlockCompactor(BlockTable table, BlockEngine engine)
     {
         await engine.Flusher.FlushAsync(cancellationToken);
         using MetadataLock.Hold hold = await table.Lock.EnterAsync(cancellationToken);
-        table.Space.Forget();
+        table.ForgetFree();
     }
 
     /// <summary>Cuts the end off that has neither blocks nor tables; moves nothing.</summary>

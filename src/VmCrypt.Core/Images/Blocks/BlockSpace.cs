@@ -47,7 +47,7 @@ internal sealed class BlockSpace
         }
     }
 
-    /// <summary>Gives nothing away any more that was freed before: somebody else has a use for all of it.</summary>
+    /// <summary>Gives nothing away any more that was freed before.</summary>
     public void Forget()
     {
         _added.Clear();

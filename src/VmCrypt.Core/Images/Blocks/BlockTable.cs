@@ -102,6 +102,9 @@ internal abstract class BlockTable(IBlockDevice file, long diskSize, int blockSi
     /// <summary>Flushes the data that were written before, then brings table pages to disk, safe against a crash after any write.</summary>
     public abstract ValueTask PersistAsync(List<(TablePage Page, MetadataWrite Write)> pages, CancellationToken cancellationToken);
 
+    /// <summary>Gives out none of what is unused now: somebody else has a use for it. Who wants a place gets it behind the end of the file.</summary>
+    public virtual void ForgetFree() => Space.Forget();
+
     /// <summary>Makes a place that nobody uses read as zeros.</summary>
     public virtual async ValueTask ClearAsync(long place, CancellationToken cancellationToken)
     {

@@ -175,6 +175,12 @@ internal sealed class VhdTable : BlockTable
         await File.ZeroAsync(place, BlockSize, ZeroFlags.None, cancellationToken);
     }
 
+    public override void ForgetFree()
+    {
+        base.ForgetFree();
+        _end = File.Length - EndBytes;
+    }
+
     public override IEnumerable<HostArea> Structures =>
     [
         new HostArea(0, VhdFooter.Size, HostUse.Metadata),

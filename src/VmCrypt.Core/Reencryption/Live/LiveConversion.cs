@@ -99,7 +99,7 @@ public sealed class LiveConversion : IAsyncDisposable
             throw new InvalidInputException(ErrorIds.InvalidParameter, "Holes that are left would turn from zeros into noise under the eyes of who uses the disk.");
         }
 
-        await RequireRawAsync(options.Location, cancellationToken);
+        await RequireSupportedAsync(options.Location, cancellationToken);
         return await StartAsync(
             await ReencryptedImage.OpenAsync(options with { ZoneLength = Math.Min(options.ZoneLength, ZoneLength) }, cancellationToken), convert, cancellationToken);
     }
@@ -111,11 +111,6 @@ public sealed class LiveConversion : IAsyncDisposable
         var conversion = new LiveConversion(image);
         try
         {
-            if (image.Container is { } container)
-            {
-                throw Unsupported(image.Options.Location, container.Format.ToString());
-            }
-
             if (await conversion.RunAsync(convert, cancellationToken))
             {
                 return conversion;
@@ -147,18 +142,16 @@ public sealed class LiveConversion : IAsyncDisposable
         return true;
     }
 
-    // Tables that change under the conversion's eyes are another matter. Who is wrongly refused can convert without a user.
-    private static async ValueTask RequireRawAsync(DiskLocation location, CancellationToken cancellationToken)
+    // Who is wrongly refused, because of what the guest has written to a raw disk, can convert without a user.
+    private static async ValueTask RequireSupportedAsync(DiskLocation location, CancellationToken cancellationToken)
     {
         await using IBlockDevice file = await StorageOpener.OpenAsync(location, writable: false, forceShare: true, cancellationToken);
-        if (await ContainerProbe.NameAsync(file, cancellationToken) is { } name)
+        if (await ContainerProbe.NameAsync(file, cancellationToken) is { } name and not (nameof(ImageFormat.Vhdx) or nameof(ImageFormat.Vhd)))
         {
-            throw Unsupported(location, name);
+            throw new UnsupportedFeatureException(ErrorIds.LiveConversionUnsupported,
+                $"The image {location} is {name}, which cannot be served while it is converted; convert it without a server, or make a copy with Convert-Image.");
         }
     }
-
-    private static UnsupportedFeatureException Unsupported(DiskLocation location, string name) => new(ErrorIds.LiveConversionUnsupported,
-        $"The image {location} is {name}, which cannot be served while it is converted; convert it without a server, or make a copy with Convert-Image.");
 
     private sealed class Listener(LiveConversion conversion) : IProgress<JobProgress>
     {

@@ -9,6 +9,7 @@ internal sealed class LiveDisk : IAsyncDisposable
 {
     private readonly TaskCompletionSource<IBlockDevice> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IBlockDevice? _device;
+    private ZoneGate? _gate;
 
     /// <summary>The disk, from when on it can be used: before the first zone, and after the recovery of one that was at work.</summary>
     public Task<IBlockDevice> Ready => _ready.Task;
@@ -21,12 +22,16 @@ internal sealed class LiveDisk : IAsyncDisposable
     /// <returns>What keeps both out of each other's way.</returns>
     public ZoneGate Attach(IBlockDevice data, IZonePlan plan, long length, PayloadCipher cipher)
     {
-        var gate = new ZoneGate(() => _ready.SetResult(_device!));
-        IBlockDevice plain = AlignedDevice.Over(new LivePayload(data, plan, length, cipher, gate));
+        _gate = new ZoneGate(() => _ready.SetResult(_device!));
+        IBlockDevice plain = AlignedDevice.Over(new LivePayload(data, plan, length, cipher, _gate));
         // What becomes a raw disk is recognised by its first bytes, which its guest could make those of an image.
         _device = plan.Mode == ReencryptionMode.Decrypt ? new ProbedRawDevice(plain) : plain;
-        return gate;
+        return _gate;
     }
+
+    /// <summary>Runs <paramref name="change"/> while no read and no write is under way; flushes may be.</summary>
+    public ValueTask RunAloneAsync(Func<ValueTask> change, CancellationToken cancellationToken) =>
+        _gate?.RunAloneAsync(new PayloadZone(0, _device!.Length), change, cancellationToken) ?? change();
 
     public ValueTask DisposeAsync() => _device?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

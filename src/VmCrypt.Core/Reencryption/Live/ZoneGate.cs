@@ -144,6 +144,22 @@ internal sealed class ZoneGate(Action? opened = null)
         }
     }
 
+    /// <summary>Runs <paramref name="change"/> while nobody uses the range; requests that come meanwhile wait.</summary>
+    public async ValueTask RunAloneAsync(PayloadZone range, Func<ValueTask> change, CancellationToken cancellationToken)
+    {
+        ZoneClaim claim = Claim();
+        try
+        {
+            await ExtendAsync(claim, range, cancellationToken);
+            await CloseAsync(claim);
+            await change();
+        }
+        finally
+        {
+            GiveBack(claim);
+        }
+    }
+
     /// <summary>The conversion ends before its end: what is claimed and not engaged is as it was, the rest is broken.</summary>
     public void Stop(Exception fault)
     {

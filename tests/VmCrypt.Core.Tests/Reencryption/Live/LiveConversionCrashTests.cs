@@ -20,6 +20,9 @@ public sealed class LiveConversionCrashTests
     [InlineData("update")]
     [InlineData("update journal")]
     [InlineData("update detached")]
+    [InlineData("protect vhd")]
+    [InlineData("protect vhdfixed detached")]
+    [InlineData("unprotect vhdx")]
     public async Task What_the_guest_flushed_is_there(string name)
     {
         DiskConversion conversion = await DiskConversion.CreateAsync(name, length: DiskConversion.LiveLength(name));

@@ -12,14 +12,22 @@ namespace VmCrypt.Core.Tests.Reencryption.Live;
 /// <summary>Disks that are used while they are converted.</summary>
 public sealed class LiveConversionTests : IDisposable
 {
-    private const int Guests = 4;
     private const int Page = 4096;
+
+    // Who uses which part of the disk: of that in a container the last one has whole blocks, and the others share one.
+    private static readonly double[] s_parts = [0, 0.25, 0.5, 0.75, 1];
+    private static readonly double[] s_containedParts = [0, 0.1, 0.2, 1];
 
     private static readonly byte[] s_qcow2 = [.. "QFI"u8, 0xfb, 0, 0, 0, 3, .. new byte[504]];
 
     private readonly Scratch _scratch = new();
 
-    public static TheoryData<string> Names => [.. DiskConversion.Names];
+    public static TheoryData<string> Names =>
+    [
+        .. DiskConversion.Names,
+        "protect vhdx wiped", "protect vhd wiped", "protect vhdfixed", "protect vhd detached journal",
+        "unprotect vhdx wiped", "unprotect vhd wiped", "unprotect vhdfixed", "update vhdx4k",
+    ];
 
     public void Dispose() => _scratch.Dispose();
 
@@ -28,11 +36,12 @@ public sealed class LiveConversionTests : IDisposable
     public async Task Guests_find_what_they_wrote_during_the_conversion_and_after_it(string name)
     {
         DiskConversion conversion = await DiskConversion.CreateAsync(name, length: DiskConversion.LiveLength(name));
+        double[] parts = conversion.IsContained ? s_containedParts : s_parts;
         int meanwhile = 0;
         await using (LiveConversion live = await conversion.StartLiveAsync(device => new SlowDevice(device)))
         {
             Assert.Equal(conversion.Plain.Length, live.Disk.Length);
-            await Task.WhenAll(Enumerable.Range(0, Guests).Select(guest => Task.Run(() => UseAsync(guest, live), Sample.Token)));
+            await Task.WhenAll(Enumerable.Range(0, parts.Length - 1).Select(guest => Task.Run(() => UseAsync(guest, live), Sample.Token)));
             await live.Completion;
         }
 
@@ -42,8 +51,8 @@ public sealed class LiveConversionTests : IDisposable
         // The first part is only read, by who never waits for a zone but while it is overwritten.
         async Task UseAsync(int guest, LiveConversion live)
         {
-            int part = conversion.Plain.Length / Guests & -Page;
-            int start = guest * part;
+            int start = StartOf(guest);
+            int part = StartOf(guest + 1) - start;
             var device = new SubDevice(live.Disk, start, part, ownsInner: false);
             var calls = new RandomCalls(device, conversion.Plain[start..(start + part)], seed: guest, largest: part);
             byte[] page = new byte[Page];
@@ -64,6 +73,8 @@ public sealed class LiveConversionTests : IDisposable
             while (!over);
             calls.Expected.CopyTo(conversion.Plain, start);
         }
+
+        int StartOf(int guest) => (int)(parts[guest] * conversion.Plain.Length) & -Page;
     }
 
     [Theory]
@@ -134,11 +145,14 @@ public sealed class LiveConversionTests : IDisposable
         await conversion.VerifyAsync();
     }
 
-    [Fact]
-    public async Task A_full_file_system_takes_nothing_from_the_guest_of_a_disk_that_moves()
+    [Theory]
+    [InlineData("protect")]
+    [InlineData("protect vhdx")]
+    [InlineData("protect vhd")]
+    public async Task A_full_file_system_takes_nothing_from_the_guest_of_a_disk_that_moves(string name)
     {
-        DiskConversion conversion = await DiskConversion.CreateAsync("protect", length: DiskConversion.LiveLength("protect"));
-        await using (LiveConversion live = await conversion.StartLiveAsync(device => new FullForZonesDevice(device)))
+        DiskConversion conversion = await DiskConversion.CreateAsync(name, length: DiskConversion.LiveLength(name));
+        await using (LiveConversion live = await conversion.StartLiveAsync(device => new FullForZonesDevice(device, conversion.LiveZoneLength)))
         {
             var fault = await Assert.ThrowsAsync<DeviceFaultException>(() => live.Completion);
             Assert.Equal((ErrorIds.DiskFull, LiveConversionState.Failed), (fault.ErrorId, live.State));
@@ -156,7 +170,7 @@ public sealed class LiveConversionTests : IDisposable
     }
 
     [Fact]
-    public async Task Others_are_refused_meanwhile_and_a_container_at_all()
+    public async Task Others_are_refused_meanwhile_and_qcow2_at_all()
     {
         ReencryptionOptions options = Options(_scratch.File("disk.raw", new byte[1 << 20]));
         using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
@@ -172,12 +186,16 @@ public sealed class LiveConversionTests : IDisposable
         Assert.Equal((ErrorIds.LiveConversionUnsupported, ErrorIds.InvalidParameter), (container.ErrorId, holes.ErrorId));
     }
 
-    [Fact]
-    public async Task It_can_be_described_at_every_moment()
+    [Theory]
+    [InlineData("")]
+    [InlineData("vhdx")]
+    public async Task It_can_be_described_at_every_moment(string container)
     {
-        ReencryptionOptions options = Options(_scratch.File("disk.raw", new byte[2 << 20])) with { HeaderPath = _scratch["disk.luks"], ZoneLength = 64 << 10 };
+        byte[] disk = new byte[2 << 20];
+        byte[] file = SampleContainer.Of(container) is { } kind ? await kind.WrapAsync(disk) : disk;
+        ReencryptionOptions options = Options(_scratch.File("disk", file)) with { HeaderPath = _scratch["disk.luks"], ZoneLength = 64 << 10, Format = SampleContainer.Of(container)?.Format ?? ImageFormat.Raw };
         using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
-        var opening = new DiskOpenOptions { HeaderPath = options.HeaderPath, Format = ImageFormat.Raw };
+        var opening = new DiskOpenOptions { HeaderPath = options.HeaderPath, Format = options.Format };
         var percents = new List<double>();
         await using LiveConversion live = (await LiveConversion.ProtectAsync(options, passphrase, Sample.Token))!;
         while (!live.Completion.IsCompleted)
@@ -208,12 +226,12 @@ public sealed class LiveConversionTests : IDisposable
     };
 
     /// <summary>Has room for the first zones of a conversion. Owns the device below.</summary>
-    private sealed class FullForZonesDevice(IBlockDevice inner) : FilterDevice(inner)
+    private sealed class FullForZonesDevice(IBlockDevice inner, int zone) : FilterDevice(inner)
     {
         private int _zones = 3;
 
         public override ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
-            buffer.Length == DiskConversion.LiveZoneLength && Interlocked.Decrement(ref _zones) < 0
+            buffer.Length == zone && Interlocked.Decrement(ref _zones) < 0
                 ? throw new DeviceFaultException(ErrorIds.DiskFull, "The file system is full, as the test planned.")
                 : base.WriteAsync(offset, buffer, cancellationToken);
     }
