@@ -232,6 +232,18 @@ Describe '-Chain' {
         (Protect-Image $top -Chain -Passphrase $first -Force @cheap).IsEncrypted | Should -BeTrue
     }
 
+    It 'refuses <Which> alone, unless forced' -Skip:(-not $hasQemu) -ForEach @(
+        @{ Which = 'a raw base'; Name = 'base' }
+        @{ Which = 'a layer'; Name = 'middle' }
+    ) {
+        $path = Get-Variable $Name -ValueOnly
+        $before = (Get-FileHash $path).Hash
+        { Protect-Image $path -Passphrase $first -Confirm:$false @cheap -ErrorAction Stop } | Should -Throw -ErrorId 'LayerHasOtherUsers,*.ProtectImageCommand'
+        (Get-FileHash $path).Hash | Should -Be $before
+        (Protect-Image $path -Passphrase $first -Force @cheap).IsEncrypted | Should -BeTrue
+        { Unprotect-Image $path -Passphrase $first -Confirm:$false -ErrorAction Stop } | Should -Throw -ErrorId 'LayerHasOtherUsers,*.UnprotectImageCommand'
+    }
+
     It 'follows layers into a folder that is named' -Skip:(-not $hasQemu) {
         $other = (New-Item -ItemType Directory (Join-Path $TestDrive ([guid]::NewGuid()))).FullName
         $far = Join-Path $other far.qcow2

@@ -75,6 +75,7 @@ public sealed class ProtectImageCommand : SecretCmdlet, IDynamicParameters
             ReduceSize = ReduceSize,
             LeaveHoles = LeaveHoles,
             WipeFreed = WipeFreed,
+            Force = Force,
         };
         NewImages.WarnOfReaders(LuksVersion, Shell);
         SecretBuffer passphrase = _newSecret ??= RequireNewSecret(GivenSecret()?.Copy(), "Passphrase", KeyFile is not null, NewImages.IsForQemu(LuksVersion));

@@ -48,7 +48,7 @@ public sealed class UnprotectImageCommand : UnlockingCmdlet, IDynamicParameters
         }
 
         DiskOpenOptions opening = OpenOptions;
-        var options = new ReencryptionOptions { Location = location, Format = opening.Format, HeaderPath = opening.HeaderPath, Resilience = Resilience };
+        var options = new ReencryptionOptions { Location = location, Format = opening.Format, HeaderPath = opening.HeaderPath, Resilience = Resilience, Force = Force };
         ImageDescription before = Run(token => InPlace.DescribeAsync(location, opening, token));
         using DiskKeys keys = KeysFor(location);
         AddLayers(keys, LayerPassphrase);

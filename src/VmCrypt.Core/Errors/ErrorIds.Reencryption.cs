@@ -26,7 +26,7 @@ public static partial class ErrorIds
     /// <summary>A backing chain has other layers than when its conversion began.</summary>
     public const string ChainChanged = nameof(ChainChanged);
 
-    /// <summary>Another image is built on a layer that is to be converted.</summary>
+    /// <summary>Another image is built on the image, or the layer of a chain, that is to be converted.</summary>
     public const string LayerHasOtherUsers = nameof(LayerHasOtherUsers);
 
     /// <summary>The image is of a format whose disk cannot be used while it is converted in its place.</summary>

@@ -23,11 +23,13 @@ public static class DiskReencryption
     /// <param name="passphrase">Of the first key slot; borrowed.</param>
     /// <param name="progress">Told after each zone.</param>
     /// <param name="cancellationToken">Stops after the zone at work; to be resumed.</param>
-    /// <exception cref="RefusedException"><see cref="ErrorIds.AlreadyEncrypted"/>, <see cref="ErrorIds.NoRoomForHeader"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.AlreadyEncrypted"/>, <see cref="ErrorIds.NoRoomForHeader"/>,
+    /// <see cref="ErrorIds.LayerHasOtherUsers"/>.</exception>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
     public static async Task ProtectAsync(
         ReencryptionOptions options, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
+        await LayerUsers.RequireNoneAsync(options, ReencryptionMode.Encrypt, cancellationToken);
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
         await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
             ? new Qcow2Conversion(options, image.Data).ProtectAsync(passphrase, progress, cancellationToken)
@@ -41,10 +43,12 @@ public static class DiskReencryption
     /// <param name="cancellationToken">Stops after the zone at work; to be resumed.</param>
     /// <exception cref="InvalidInputException"><see cref="ErrorIds.NotEncrypted"/>.</exception>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.WrongPassphrase"/>.</exception>
+    /// <exception cref="RefusedException"><see cref="ErrorIds.LayerHasOtherUsers"/>.</exception>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.InPlaceUnsupported"/>.</exception>
     public static async Task UnprotectAsync(
         ReencryptionOptions options, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
+        await LayerUsers.RequireNoneAsync(options, ReencryptionMode.Decrypt, cancellationToken);
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
         await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
             ? new Qcow2Conversion(options, image.Data).UnprotectAsync(passphrase, progress, cancellationToken)

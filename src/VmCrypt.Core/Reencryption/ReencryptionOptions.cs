@@ -32,6 +32,9 @@ public sealed record ReencryptionOptions
     /// <summary>qcow2, VHDX, VHD: overwrite all of the file to which nothing refers when all is done; what that held before was not encrypted.</summary>
     public bool WipeFreed { get; init; }
 
+    /// <summary>Encrypting, decrypting: go on although other images of the folder are built on this one.</summary>
+    public bool Force { get; init; }
+
     /// <summary>A new key: go on although other key slots, whose passphrases were not given, will be gone.</summary>
     public bool DropOtherSlots { get; init; }
 

@@ -149,7 +149,7 @@ public sealed class ChainConversionTests : IDisposable
     {
         ChainSample sample = await PlainAsync(ImageFormat.Raw);
         using SecretBuffer passphrase = Sample.Secret(Sample.Passphrase);
-        await DiskReencryption.ProtectAsync(sample.Layers with { Location = sample.At(Middle) }, passphrase, null, Sample.Token);
+        await DiskReencryption.ProtectAsync(sample.Layers with { Location = sample.At(Middle), Force = true }, passphrase, null, Sample.Token);
         string before = await KeyMarkAsync(sample, Middle);
 
         await sample.RunAsync();

@@ -1,6 +1,7 @@
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
+using VmCrypt.Core.Luks;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Core.Reencryption.Live;
@@ -53,15 +54,21 @@ public sealed class LiveConversion : IAsyncDisposable
     /// <param name="cancellationToken">Stops the conversion until this returns.</param>
     /// <returns>Null where nothing was left to convert but what is left over: all is done.</returns>
     /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.LiveConversionUnsupported"/>, and what the conversion refuses.</exception>
-    public static Task<LiveConversion?> ProtectAsync(
-        ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken) =>
-        StartAsync(options, (image, own, stop) => DiskReencryption.ProtectAsync(image, passphrase, own, stop), cancellationToken);
+    public static async Task<LiveConversion?> ProtectAsync(
+        ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        await LayerUsers.RequireNoneAsync(options, ReencryptionMode.Encrypt, cancellationToken);
+        return await StartAsync(options, (image, own, stop) => DiskReencryption.ProtectAsync(image, passphrase, own, stop), cancellationToken);
+    }
 
     /// <summary><see cref="DiskReencryption.UnprotectAsync(ReencryptionOptions, SecretBuffer, IProgress{JobProgress}?, CancellationToken)"/> in the background.</summary>
     /// <inheritdoc cref="ProtectAsync"/>
-    public static Task<LiveConversion?> UnprotectAsync(
-        ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken) =>
-        StartAsync(options, (image, own, stop) => DiskReencryption.UnprotectAsync(image, passphrase, own, stop), cancellationToken);
+    public static async Task<LiveConversion?> UnprotectAsync(
+        ReencryptionOptions options, SecretBuffer passphrase, CancellationToken cancellationToken)
+    {
+        await LayerUsers.RequireNoneAsync(options, ReencryptionMode.Decrypt, cancellationToken);
+        return await StartAsync(options, (image, own, stop) => DiskReencryption.UnprotectAsync(image, passphrase, own, stop), cancellationToken);
+    }
 
     /// <summary><see cref="DiskReencryption.UpdateKeyAsync(ReencryptionOptions, SecretBuffer, IReadOnlyList{SecretBuffer}, IProgress{JobProgress}?, CancellationToken)"/> in the background.</summary>
     /// <inheritdoc cref="ProtectAsync"/>
