@@ -102,6 +102,8 @@ public sealed class KillTests : IDisposable
     private async Task WriteUntilKilledAsync(string uri, Process server, Dictionary<long, byte> flushed, TimeSpan delay)
     {
         await using NbdDevice disk = await NbdDevice.ConnectAsync(NbdUri.Parse(uri), NbdClientOptions.Default, TestContext.Current.CancellationToken);
+        // However busy the machine, something was flushed.
+        await WriteAndFlushAsync(disk, flushed);
         Task killer = Task.Run(async () =>
         {
             await Task.Delay(delay);
