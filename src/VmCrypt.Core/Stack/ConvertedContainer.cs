@@ -25,6 +25,9 @@ internal static class ConvertedContainer
         header.Requirements.Any(requirement => requirement.StartsWith(Luks2Requirements.OnlineReencrypt, StringComparison.Ordinal))
         || header.Flags.Contains(Luks2ReencryptHeader.CleanUpFlag) || header.Flags.Contains(Luks2ReencryptHeader.Luks1Flag);
 
+    /// <summary>Not the file's first bytes tell what it is, which may be its guest's, but the header in a file of its own alone.</summary>
+    public static bool IsToldBy(LuksFacts? outside, bool isBeside) => outside is not null && (isBeside || IsUnfinished(outside));
+
     /// <summary>The container that <paramref name="storage"/> is; null where its bytes are the disk, or for any other container.</summary>
     /// <param name="storage">The image's file.</param>
     /// <param name="named">The format that the caller gave; null for none.</param>
@@ -35,14 +38,15 @@ internal static class ConvertedContainer
     public static async ValueTask<ImageFormat?> RecogniseAsync(
         IBlockDevice storage, ImageFormat? named, LuksFacts? outside, bool isBeside, CancellationToken cancellationToken)
     {
-        if (outside is not null && (isBeside || IsUnfinished(outside)))
+        if (IsToldBy(outside, isBeside))
         {
-            return Agreed(named, FlaggedBy(outside));
+            // At its very end the header beside loses its flag before it is deleted.
+            return Agreed(named, FlaggedBy(outside!), isFlagged: isBeside && IsUnfinished(outside!));
         }
 
         ImageFormat found = await FormatProbe.RecogniseAsync(storage, cancellationToken);
         return found == ImageFormat.Luks && outside is null && await IsFlaggedVhdAsync(storage, cancellationToken)
-            ? Agreed(named, ImageFormat.Vhd)
+            ? Agreed(named, ImageFormat.Vhd, isFlagged: true)
             : VirtualDisk(named ?? found);
     }
 
@@ -51,12 +55,17 @@ internal static class ConvertedContainer
     private static ImageFormat? FlaggedBy(LuksFacts header) =>
         s_flags.Where(known => header.Flags.Contains(known.Flag)).Select(known => (ImageFormat?)known.Format).FirstOrDefault();
 
-    // A header without flag may be one of cryptsetup, which knows no containers, but may have been shown the disk in one.
-    private static ImageFormat? Agreed(ImageFormat? named, ImageFormat? flagged) => flagged is null
-        ? VirtualDisk(named)
-        : named is null || named == flagged
-            ? flagged
-            : throw new InvalidInputException(ErrorIds.FormatMismatch, $"The image was named {named}, but the conversion that is under way is one of the disk in a {flagged} file.");
+    /// <param name="named">What the caller said.</param>
+    /// <param name="flagged">What the header says.</param>
+    /// <param name="isFlagged">
+    /// The header is ours, which has a flag in every container. Another may be one of cryptsetup, which knows no containers, but may have
+    /// been shown the disk in one.
+    /// </param>
+    private static ImageFormat? Agreed(ImageFormat? named, ImageFormat? flagged, bool isFlagged) =>
+        flagged is null && (!isFlagged || VirtualDisk(named) is null) ? VirtualDisk(named)
+        : named is null || named == flagged ? flagged
+        : throw new InvalidInputException(ErrorIds.FormatMismatch,
+            $"The image was named {named}, but the conversion that is under way is one of {(flagged is null ? "a raw disk" : $"the disk in a {flagged} file")}.");
 
     // A fixed VHD begins with the disk itself, and so with its header: a conversion that began in one has flagged that.
     private static async ValueTask<bool> IsFlaggedVhdAsync(IBlockDevice storage, CancellationToken cancellationToken)

@@ -23,8 +23,8 @@ internal static class UnusableImage
         }
 
         LuksFacts? outside = await DescribeOutsideAsync(location, options, cancellationToken);
-        ImageFormat? container = await ConvertedContainer.RecogniseAsync(
-            storage, options.Format, outside, isBeside: outside is not null && options.HeaderPath is null, cancellationToken);
+        bool isBeside = outside is not null && options.HeaderPath is null;
+        ImageFormat? container = await ConvertedContainer.RecogniseAsync(storage, options.Format, outside, isBeside, cancellationToken);
         await using IVirtualDisk? disk = container is { } known ? await TryOpenAsync(storage, known, cancellationToken) : null;
         IBlockDevice contents = disk is null ? storage : AlignedDevice.Over(disk);
         // What the guest of a differencing disk sees begins in its parent, most often.
@@ -33,7 +33,8 @@ internal static class UnusableImage
         return new ImageDescription
         {
             Path = location.Text,
-            Format = container ?? options.Format ?? await FormatProbe.RecogniseAsync(storage, cancellationToken),
+            Format = container ?? options.Format ?? (await FormatProbe.RecogniseAsync(storage, cancellationToken) is var found
+                && found != ImageFormat.Luks && ConvertedContainer.IsToldBy(outside, isBeside) ? ImageFormat.Raw : found),
             VirtualSize = luks is null ? disk?.Length ?? 0 : contents.Length - luks.PayloadOffset,
             AllocatedSize = storage.Length,
             Encryption = luks is null ? EncryptionPlacement.None

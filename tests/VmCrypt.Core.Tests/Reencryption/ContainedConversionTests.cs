@@ -135,6 +135,20 @@ public sealed class ContainedConversionTests
         Assert.Equal(before, conversion.Data.ToArray());
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task A_fixed_VHD_is_finished_under_its_name_from_the_last_steps_on(int left)
+    {
+        DiskConversion conversion = await DiskConversion.CreateAsync("unprotect vhdfixed");
+        Assert.True(await conversion.StopAsync(await conversion.Clone().CountAsync() - left));
+
+        await conversion.RunAsync(device => device);
+
+        await conversion.VerifyAsync();
+    }
+
     [Fact]
     public async Task A_VHD_without_footer_is_not_gone_on_with()
     {
