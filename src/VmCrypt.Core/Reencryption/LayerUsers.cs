@@ -19,7 +19,7 @@ internal static class LayerUsers
         }
 
         string path = Path.GetFullPath(options.Location.Text);
-        string[] users = await new ImageUsers().OfAsync(path, cancellationToken);
+        string[] users = await new ImageUsers().OfAsync(path, [], cancellationToken);
         if (users.Length > 0)
         {
             throw new RefusedException(ErrorIds.LayerHasOtherUsers,
