@@ -65,6 +65,19 @@ public sealed class ContainedDiskTests : IDisposable
         await AssertRefusedAsync<InvalidImageException>(ErrorIds.BlockTablesDamaged, file);
     }
 
+    [Fact]
+    public async Task A_VHDX_whose_last_block_would_grow_into_another_is_refused_and_untouched()
+    {
+        const int Block = 2 * MiB;
+        byte[] disk = [.. Enumerable.Repeat((byte)7, (2 * Block) + 4096)];
+        byte[] file = await VhdxSample.WithContentAsync(VhdxSample.Dynamic(0) with { BlockSize = Block }, disk);
+        int table = (int)(await VhdxLayout.ReadAsync(new MemoryDevice(file, writable: false), Sample.Token)).Bat.Offset;
+        ulong last = BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(table + (2 * sizeof(ulong))));
+        BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(table + sizeof(ulong)), last + MiB);
+
+        await AssertRefusedAsync<InvalidImageException>(ErrorIds.BlockTablesDamaged, [.. file, .. new byte[Block]]);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(512)]

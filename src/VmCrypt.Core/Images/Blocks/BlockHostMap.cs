@@ -29,7 +29,8 @@ internal static class BlockHostMap
         HostArea before = default;
         foreach (HostArea block in areas.Where(area => area.Use == HostUse.Data).OrderBy(area => area.Offset))
         {
-            if (block.Offset - table.LeadBytes < before.End)
+            // A disk that grows takes all of its last block's place.
+            if (block.Offset - table.LeadBytes < before.Offset + (before.Length > 0 ? table.BlockSize : 0))
             {
                 return [$"The blocks {before.Guest / table.BlockSize} and {block.Guest / table.BlockSize} share a place at offset {block.Offset}."];
             }
