@@ -354,6 +354,21 @@ Describe 'Conversions with -Serve' {
         $LASTEXITCODE | Should -Be 0
     }
 
+    It 'serves a qcow2 image, too' -Skip:(-not $hasNbdcopy) {
+        $raw = New-PlainDisk served2.raw
+        $hash = (Get-FileHash $raw).Hash
+        $path = "$TestDrive/served2.qcow2"
+        $null = Convert-Image $raw $path -DestinationFormat Qcow2 -Plain
+        $export = Protect-Image $path -Passphrase $first -Force @cheap -Serve -WarningAction SilentlyContinue
+        try {
+            while ($export.Conversion.State -eq 'Running') { Start-Sleep -Milliseconds 50 }
+            $export.Conversion.State | Should -Be 'Completed'
+            nbdcopy $export.Uri $TestDrive/seen2.raw
+        } finally { $export | Lock-Image }
+        (Get-FileHash $TestDrive/seen2.raw).Hash | Should -Be $hash
+        Get-PlainHash $path | Should -Be $hash
+    }
+
     It 'stops when it is locked, and Resume-ImageUpdate -Serve goes on' {
         $path = New-PlainDisk stopped.raw 120MB
         $hash = (Get-FileHash $path).Hash
@@ -371,7 +386,7 @@ Describe 'Conversions with -Serve' {
     }
 
     It 'refuses <What>' -ForEach @(
-        @{ What = 'a qcow2 image'; Name = 'no.qcow2'; With = @{ Serve = $true }; Id = 'LiveConversionUnsupported' }
+        @{ What = 'a qcow2 image that is to be wiped'; Name = 'no.qcow2'; With = @{ Serve = $true; WipeFreed = $true }; Id = 'LiveConversionUnsupported' }
         @{ What = 'holes that are left'; Name = 'holes.raw'; With = @{ Serve = $true; LeaveHoles = $true }; Id = 'InvalidParameter' }
         @{ What = 'an address without -Serve'; Name = 'alone.raw'; With = @{ Port = 0 }; Id = 'InvalidParameter' }
     ) {

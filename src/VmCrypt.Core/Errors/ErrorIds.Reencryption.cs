@@ -29,6 +29,6 @@ public static partial class ErrorIds
     /// <summary>Another image is built on the image, or the layer of a chain, that is to be converted.</summary>
     public const string LayerHasOtherUsers = nameof(LayerHasOtherUsers);
 
-    /// <summary>The image is of a format whose disk cannot be used while it is converted in its place.</summary>
+    /// <summary>The image is of a format, or has or is to get something, with which its disk cannot be used while it is converted in its place.</summary>
     public const string LiveConversionUnsupported = nameof(LiveConversionUnsupported);
 }

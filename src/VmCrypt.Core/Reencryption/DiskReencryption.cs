@@ -31,9 +31,7 @@ public static class DiskReencryption
     {
         await LayerUsers.RequireNoneAsync(options, ReencryptionMode.Encrypt, cancellationToken);
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
-            ? new Qcow2Conversion(options, image.Data).ProtectAsync(passphrase, progress, cancellationToken)
-            : ProtectAsync(image, passphrase, progress, cancellationToken));
+        await ProtectAsync(image, passphrase, progress, cancellationToken);
     }
 
     /// <summary>Makes a plain disk of an encrypted one.</summary>
@@ -50,9 +48,7 @@ public static class DiskReencryption
     {
         await LayerUsers.RequireNoneAsync(options, ReencryptionMode.Decrypt, cancellationToken);
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
-            ? new Qcow2Conversion(options, image.Data).UnprotectAsync(passphrase, progress, cancellationToken)
-            : UnprotectAsync(image, passphrase, progress, cancellationToken));
+        await UnprotectAsync(image, passphrase, progress, cancellationToken);
     }
 
     /// <summary>Gives a disk another volume key, and with it another cipher, key size or sector size where asked for.</summary>
@@ -68,9 +64,7 @@ public static class DiskReencryption
         IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
-            ? new Qcow2Conversion(options, image.Data).UpdateKeyAsync(passphrase, newPassphrases, progress, cancellationToken)
-            : UpdateKeyAsync(image, passphrase, newPassphrases, progress, cancellationToken));
+        await UpdateKeyAsync(image, passphrase, newPassphrases, progress, cancellationToken);
     }
 
     /// <summary>Goes on with whatever is unfinished.</summary>
@@ -84,14 +78,18 @@ public static class DiskReencryption
         ReencryptionOptions options, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
         await using var image = await ReencryptedImage.OpenAsync(options, cancellationToken);
-        await (await Qcow2Conversion.IsForAsync(image, cancellationToken)
-            ? new Qcow2Conversion(options, image.Data).GoOnAsync(expected: null, passphrases, progress, cancellationToken)
-            : ResumeAsync(image, passphrases, progress, cancellationToken));
+        await ResumeAsync(image, passphrases, progress, cancellationToken);
     }
 
     internal static async Task ProtectAsync(
         ReencryptedImage image, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
+        if (await Qcow2Conversion.FindAsync(image, cancellationToken) is { } qcow2)
+        {
+            await qcow2.ProtectAsync(passphrase, progress, cancellationToken);
+            return;
+        }
+
         await image.UndoPreparedAsync(cancellationToken);
         if (!await image.IsUnfinishedAsync(cancellationToken))
         {
@@ -104,6 +102,12 @@ public static class DiskReencryption
     internal static async Task UnprotectAsync(
         ReencryptedImage image, SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
+        if (await Qcow2Conversion.FindAsync(image, cancellationToken) is { } qcow2)
+        {
+            await qcow2.UnprotectAsync(passphrase, progress, cancellationToken);
+            return;
+        }
+
         if (!await image.IsUnfinishedAsync(cancellationToken))
         {
             LuksHeader header = await image.OpenLuksAsync(cancellationToken);
@@ -128,6 +132,12 @@ public static class DiskReencryption
         ReencryptedImage image, SecretBuffer passphrase, IReadOnlyList<SecretBuffer> newPassphrases,
         IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
+        if (await Qcow2Conversion.FindAsync(image, cancellationToken) is { } qcow2)
+        {
+            await qcow2.UpdateKeyAsync(passphrase, newPassphrases, progress, cancellationToken);
+            return;
+        }
+
         ReencryptionOptions options = image.Options;
         if (!await image.IsUnfinishedAsync(cancellationToken))
         {
@@ -145,6 +155,12 @@ public static class DiskReencryption
     internal static async Task ResumeAsync(
         ReencryptedImage image, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
+        if (await Qcow2Conversion.FindAsync(image, cancellationToken) is { } qcow2)
+        {
+            await qcow2.GoOnAsync(expected: null, passphrases, progress, cancellationToken);
+            return;
+        }
+
         await image.UndoPreparedAsync(cancellationToken);
         if (!await image.IsUnfinishedAsync(cancellationToken))
         {

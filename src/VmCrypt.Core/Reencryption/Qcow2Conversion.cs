@@ -6,6 +6,7 @@ using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Images.Qcow2.InPlace;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Luks.Luks1;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 
 namespace VmCrypt.Core.Reencryption;
@@ -16,14 +17,18 @@ namespace VmCrypt.Core.Reencryption;
 /// says that all is converted; (2) what was left of the old bytes and the old key is overwritten, flush; (3) journal and old LUKS header are
 /// free by the refcounts, flush, and where asked for everything else that is free is overwritten; (4) all of the new header but its first
 /// sector, flush; (5) that sector, flush: an ordinary image. (6) The file is cut behind its last cluster. Until (5) journal and old LUKS
-/// header are read again after a crash, so that (3) leaves them alone: (2) has overwritten what was secret in them.
+/// header are read again after a crash, so that (3) leaves them alone: (2) has overwritten what was secret in them. Who uses the disk
+/// meanwhile waits from (3) to (6), see <see cref="LiveQcow2"/>.
 /// </remarks>
-internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice file)
+internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice file, LiveDisk? live = null)
 {
-    /// <summary>The file begins as qcow2, which does not mean that it can be converted.</summary>
+    /// <summary>The conversion of a file that begins as qcow2, which does not mean that it can be converted; null for any other.</summary>
     /// <remarks>What a guest's disk begins with does not matter: in a container, or while a header beside tells of its conversion.</remarks>
-    public static async ValueTask<bool> IsForAsync(ReencryptedImage image, CancellationToken cancellationToken) =>
-        image.Options.HeaderPath is null && image.Container is null && !image.Shelf.Has(HeaderStage.Active) && await FormatProbe.RecogniseAsync(image.Data, cancellationToken) == ImageFormat.Qcow2;
+    public static async ValueTask<Qcow2Conversion?> FindAsync(ReencryptedImage image, CancellationToken cancellationToken) =>
+        image.Options.HeaderPath is null && image.Container is null && !image.Shelf.Has(HeaderStage.Active)
+        && await FormatProbe.RecogniseAsync(image.Data, cancellationToken) == ImageFormat.Qcow2
+            ? new Qcow2Conversion(image.Options, image.Data, image.Live)
+            : null;
 
     /// <summary>How zones are protected by a record of at most <paramref name="capacity"/> bytes.</summary>
     public static ZoneProtection ProtectionOf(ReencryptionResilience resilience, long capacity) =>
@@ -46,7 +51,7 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
             ReencryptionMode.Reencrypt => RequireSlotsAsync(passphrase!, cancellationToken),
             _ => ValueTask.CompletedTask,
         });
-        (await new Qcow2Preparation(options, file).CheckAsync(mode, passphrase, cancellationToken))?.Dispose();
+        (await new Qcow2Preparation(options, file, live is not null).CheckAsync(mode, passphrase, cancellationToken))?.Dispose();
     }
 
     public async Task ProtectAsync(SecretBuffer passphrase, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
@@ -55,7 +60,7 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
         {
             LuksFormatOptions target = TargetOf(options.Version ?? LuksVersion.Luks1);
             await RequirePlainAsync(cancellationToken);
-            await new Qcow2Preparation(options, file).RunAsync(ReencryptionMode.Encrypt, null, target, [passphrase], cancellationToken);
+            await new Qcow2Preparation(options, file, live is not null).RunAsync(ReencryptionMode.Encrypt, null, target, [passphrase], cancellationToken);
         }
 
         await GoOnAsync(ReencryptionMode.Encrypt, [passphrase], progress, cancellationToken);
@@ -65,7 +70,7 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
     {
         if (await ConversionPointer.FindAsync(file, cancellationToken) is null)
         {
-            await new Qcow2Preparation(options, file).RunAsync(ReencryptionMode.Decrypt, passphrase, null, [], cancellationToken);
+            await new Qcow2Preparation(options, file, live is not null).RunAsync(ReencryptionMode.Decrypt, passphrase, null, [], cancellationToken);
         }
 
         await GoOnAsync(ReencryptionMode.Decrypt, [passphrase], progress, cancellationToken);
@@ -78,7 +83,7 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
         {
             LuksFormatOptions target = TargetOf(options.Version ?? LuksVersion.Luks1);
             await RequireSlotsAsync(passphrase, cancellationToken);
-            await new Qcow2Preparation(options, file).RunAsync(ReencryptionMode.Reencrypt, passphrase, target, newPassphrases, cancellationToken);
+            await new Qcow2Preparation(options, file, live is not null).RunAsync(ReencryptionMode.Reencrypt, passphrase, target, newPassphrases, cancellationToken);
         }
 
         await GoOnAsync(ReencryptionMode.Reencrypt, [passphrase, .. newPassphrases], progress, cancellationToken);
@@ -99,18 +104,24 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
         var mode = (ReencryptionMode)journal.State.Mode;
         ReencryptedImage.RequireExpected(expected, mode, options.Location);
         (byte[] before, byte[] after) = await journal.ReadHeadersAsync(cancellationToken);
-        if (!journal.State.IsFinished)
+        if (journal.State.IsFinished)
         {
-            await ConvertAsync(journal, before, passphrases, progress, cancellationToken);
+            await DestroyOldAsync(journal, cancellationToken);
+            await FinishAsync(journal, after, cancellationToken);
+            return;
         }
 
-        await FinishAsync(journal, after, cancellationToken);
+        using Qcow2Keys keys = await Qcow2Keys.UnlockAsync(file, journal.State, passphrases, cancellationToken);
+        LiveQcow2? guest = live is null ? null : new LiveQcow2(options, file);
+        await ConvertAsync(journal, before, keys, guest, progress, cancellationToken);
+        await DestroyOldAsync(journal, cancellationToken);
+        await (guest?.SwitchAsync(() => FinishAsync(journal, after, CancellationToken.None), keys.CreateCipherAfter)
+            ?? FinishAsync(journal, after, cancellationToken));
     }
 
     private async ValueTask ConvertAsync(
-        ConversionJournal journal, byte[] header, IReadOnlyList<SecretBuffer> passphrases, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+        ConversionJournal journal, byte[] header, Qcow2Keys keys, LiveQcow2? guest, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
     {
-        using Qcow2Keys keys = await Qcow2Keys.UnlockAsync(file, journal.State, passphrases, cancellationToken);
         ZoneProtection protection = ProtectionOf((ReencryptionResilience)journal.State.Resilience, journal.RecordCapacity);
         Qcow2Journal zones = await Qcow2Journal.OpenAsync(file, journal, keys, protection, cancellationToken);
         var view = new HeaderViewDevice(file, header);
@@ -120,18 +131,23 @@ internal sealed class Qcow2Conversion(ReencryptionOptions options, IBlockDevice 
         var map = new ZoneMap(file, zones.Plan, options.LeaveHoles,
             zone => clusters.Within(zone.Offset, zone.Length).Select(run => new PayloadZone(run.Offset, run.Length)));
         var payload = new PayloadReencryption.Payload(journal.State.End, map, keys.CreateCipher(), protection);
-        using var run = new PayloadReencryption(file, zones, payload, options.ZoneLength);
+        ZoneGate? gate = guest is null ? null : await live!.AttachAsync(
+            opened => guest.OpenAsync(header, zones.Plan, journal.State.End, keys.CreateCipher(), opened, cancellationToken));
+        using var run = new PayloadReencryption(file, zones, payload, options.ZoneLength, gate);
         await run.RunAsync(progress, cancellationToken);
     }
 
-    private async ValueTask FinishAsync(ConversionJournal journal, byte[] header, CancellationToken cancellationToken)
+    private async ValueTask DestroyOldAsync(ConversionJournal journal, CancellationToken cancellationToken)
     {
         await LuksEraser.OverwriteOnceAsync(file, journal.RecordOffset, journal.RecordCapacity, cancellationToken);
         if (journal.State.Before is { } old)
         {
             await (await LuksHeader.OpenAsync(Qcow2Keys.AreaOf(file, old), Qcow2Keys.Embedded, cancellationToken)).EraseAsync(cancellationToken);
         }
+    }
 
+    private async Task FinishAsync(ConversionJournal journal, byte[] header, CancellationToken cancellationToken)
+    {
         var view = new HeaderViewDevice(file, header);
         await using (Qcow2Image image = await Qcow2Image.OpenAsync(view, new Qcow2OpenOptions { Writable = true }, cancellationToken))
         {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
+using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Images.Qcow2.InPlace;
 using VmCrypt.Core.Luks;
@@ -38,6 +39,9 @@ internal sealed class Qcow2Keys(VolumeKey? before, VolumeKey? after) : IDisposab
 
     /// <summary>A cipher for the clusters, whose IVs count the sectors of the file.</summary>
     public PayloadCipher CreateCipher() => new(new PayloadSide(before?.CreateCipher(), 0), new PayloadSide(after?.CreateCipher(), 0));
+
+    /// <summary>The cipher of the disk when all is done; null for a plain one.</summary>
+    public SectorCipher? CreateCipherAfter() => after?.CreateCipher();
 
     public ConversionState Seal(ConversionState state) => Seal(before, after, state);
 

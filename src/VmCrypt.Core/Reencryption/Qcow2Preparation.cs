@@ -4,17 +4,18 @@ using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Images.Qcow2.InPlace;
 using VmCrypt.Core.Luks;
+using VmCrypt.Core.Reencryption.Live;
 
 namespace VmCrypt.Core.Reencryption;
 
 /// <summary>Brings a qcow2 file to where its clusters can be converted.</summary>
 /// <remarks>
 /// Steps, and what a crash after each leaves. (1) Compressed clusters, which stay plain even in encrypted images, are unpacked as a write
-/// of the guest would do: the same disk. (2) What an earlier attempt left is given back; places for the new LUKS header and the journal are
-/// allocated, flush: leaked clusters. (3) Header and journal are written there, flush: the same. (4) The first sector says that the
+/// of the guest would do: the same disk. (2) What an earlier attempt left is given back; where the disk is used meanwhile, the refcount table
+/// gets the room that this may need; places for the new LUKS header and the journal are allocated, flush: leaked clusters. (3) Header and journal are written there, flush: the same. (4) The first sector says that the
 /// conversion is under way, flush: nobody opens the file any more, and the journal knows the rest.
 /// </remarks>
-internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice file)
+internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice file, bool serves = false)
 {
     private const long RecordLength = 2 << 20;
 
@@ -48,6 +49,11 @@ internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice
     {
         var metadata = await Qcow2Metadata.ReadAsync(file, cancellationToken);
         RequireConvertible(metadata.ToFacts());
+        if (serves)
+        {
+            new LiveQcow2(options, file).Require(metadata);
+        }
+
         // Of a snapshot they cannot be unpacked: it is not written to.
         bool allowCompressed = mode == ReencryptionMode.Decrypt || metadata.Snapshots.Count == 0;
         await GuestClusters.FindAsync(file, metadata, allowCompressed, cancellationToken);
@@ -121,6 +127,11 @@ internal sealed class Qcow2Preparation(ReencryptionOptions options, IBlockDevice
         }
 
         await image.ReclaimAsync(cancellationToken);
+        if (serves)
+        {
+            await image.WidenRefcountsAsync(LiveQcow2.GrowthOf(image.Length), cancellationToken);
+        }
+
         int clusterSize = image.Facts.ClusterSize;
         // A small image has small zones.
         long zone = Math.Min(options.ZoneLength, (file.Length + clusterSize - 1) & -(long)clusterSize);

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Buffers;
@@ -7,6 +8,7 @@ using VmCrypt.Core.Images.Qcow2;
 using VmCrypt.Core.Images.Qcow2.InPlace;
 using VmCrypt.Core.Luks;
 using VmCrypt.Core.Reencryption;
+using VmCrypt.Core.Reencryption.Live;
 using VmCrypt.Core.Stack;
 using VmCrypt.Core.Tests.Luks;
 using VmCrypt.Core.Tests.Support;
@@ -18,7 +20,11 @@ internal sealed class Qcow2Sample
 {
     public const string NewPassphrase = "new";
 
-    private const int ClusterSize = 4096;
+    public const int ClusterSize = 4096;
+
+    // Of a disk that is in use.
+    private const int LiveZoneLength = 8 << 10;
+
     private const int Size = 256 << 10;
 
     // The least key material.
@@ -26,6 +32,7 @@ internal sealed class Qcow2Sample
 
     private readonly ReencryptionMode _mode;
     private ReencryptionOptions _options;
+    private byte[]? _snapshot;
 
     private Qcow2Sample(ReencryptionMode mode, ReencryptionResilience resilience, MemoryDevice file, byte[] plain)
     {
@@ -46,12 +53,12 @@ internal sealed class Qcow2Sample
     public MemoryDevice File { get; private set; }
 
     /// <summary>The disk as it is before the conversion.</summary>
-    public static async Task<Qcow2Sample> CreateAsync(ReencryptionMode mode, ReencryptionResilience resilience = default)
+    public static async Task<Qcow2Sample> CreateAsync(ReencryptionMode mode, ReencryptionResilience resilience = default, int clusterSize = ClusterSize)
     {
         var file = new MemoryDevice(0);
         bool encrypted = mode != ReencryptionMode.Encrypt;
         await Qcow2Builder.CreateAsync(
-            file, new Qcow2CreateOptions { Size = Size, ClusterSize = ClusterSize, EncryptionHeaderLength = encrypted ? s_small.HeaderLength : 0 }, Sample.Token);
+            file, new Qcow2CreateOptions { Size = Size, ClusterSize = clusterSize, EncryptionHeaderLength = encrypted ? s_small.HeaderLength : 0 }, Sample.Token);
         byte[] plain = new byte[Size];
         RandomNumberGenerator.Fill(plain.AsSpan(0, 50_000));
         RandomNumberGenerator.Fill(plain.AsSpan(120_000, 60_000));
@@ -73,6 +80,44 @@ internal sealed class Qcow2Sample
         plain.AsSpan(53_248, 122_880 - 53_248).Clear();
         plain.AsSpan(122_880 + 57_344).Clear();
         return new Qcow2Sample(mode, resilience, file, plain);
+    }
+
+    /// <summary>Takes an internal snapshot, as QEMU does.</summary>
+    public async Task TakeSnapshotAsync()
+    {
+        var header = Qcow2Header.Parse(File.ToArray());
+        byte[] l1 = File.ToArray()[(int)header.L1Offset..][..((int)header.L1Entries * sizeof(ulong))];
+        for (int at = 0; at < l1.Length; at += sizeof(ulong))
+        {
+            l1[at] &= 0x7F;
+        }
+
+        byte[] entry = new byte[64];
+        BinaryPrimitives.WriteUInt32BigEndian(entry.AsSpan(8), header.L1Entries);
+        entry[13] = 1;
+        entry[15] = 4;
+        entry[39] = 16;
+        BinaryPrimitives.WriteUInt64BigEndian(entry.AsSpan(48), Size);
+        "1then"u8.CopyTo(entry.AsSpan(56));
+        byte[] pointer = new byte[12];
+        pointer[3] = 1;
+        await using (Qcow2Image image = await OpenAsync(File, writable: true))
+        {
+            long table = await image.ReserveAsync(l1.Length, Sample.Token);
+            BinaryPrimitives.WriteInt64BigEndian(entry, table);
+            await File.WriteAsync(table, l1, Sample.Token);
+            long list = await image.ReserveAsync(entry.Length, Sample.Token);
+            BinaryPrimitives.WriteInt64BigEndian(pointer.AsSpan(4), list);
+            await File.WriteAsync(list, entry, Sample.Token);
+        }
+
+        await File.WriteAsync(60, pointer, Sample.Token);
+        await using (Qcow2Image image = await OpenAsync(File, writable: true))
+        {
+            await image.ReclaimAsync(Sample.Token);
+        }
+
+        _snapshot = [.. Plain];
     }
 
     public Qcow2Sample With(byte[] file)
@@ -102,6 +147,28 @@ internal sealed class Qcow2Sample
             ReencryptionMode.Encrypt => conversion.ProtectAsync(old, null, Sample.Token),
             ReencryptionMode.Decrypt => conversion.UnprotectAsync(old, null, Sample.Token),
             _ => conversion.UpdateKeyAsync(old, [next], null, Sample.Token),
+        });
+    }
+
+    /// <summary>Converts, or goes on with it, in small zones and in the background.</summary>
+    public async Task<LiveConversion> StartLiveAsync(Func<IBlockDevice, IBlockDevice>? wrap = null)
+    {
+        ReencryptedImage image = await ReencryptedImage.OpenAsync(
+            _options with { ZoneLength = LiveZoneLength }, wrap?.Invoke(File) ?? File, new MemoryShelf(), detached: null, Sample.Token);
+        LiveConversion? live = await LiveConversion.StartAsync(image, ConvertAsync, Sample.Token);
+        Assert.NotNull(live);
+        return live;
+    }
+
+    private async Task ConvertAsync(ReencryptedImage image, IProgress<JobProgress>? progress, CancellationToken cancellationToken)
+    {
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase);
+        using SecretBuffer next = Sample.Secret(NewPassphrase);
+        await (_mode switch
+        {
+            ReencryptionMode.Encrypt => DiskReencryption.ProtectAsync(image, old, progress, cancellationToken),
+            ReencryptionMode.Decrypt => DiskReencryption.UnprotectAsync(image, old, progress, cancellationToken),
+            _ => DiskReencryption.UpdateKeyAsync(image, old, [next], progress, cancellationToken),
         });
     }
 
@@ -181,10 +248,26 @@ internal sealed class Qcow2Sample
     {
         Assert.True(await IsDoneAsync());
         Assert.Equal(Plain, await ReadAsync());
+        await RequireSnapshotAsync();
         Qcow2CheckResult check = await Qcow2Check.RunAsync(File, Sample.Token);
         Assert.Equal((0, 0), (check.Corruptions, check.LeakedClusters));
         bool plainLeft = File.ToArray().AsSpan().IndexOf(Plain.AsSpan(4096, 512)) >= 0;
         Assert.Equal(_mode == ReencryptionMode.Decrypt, plainLeft);
+    }
+
+    /// <summary>The snapshot, where there is one, is as it was taken.</summary>
+    public async Task RequireSnapshotAsync()
+    {
+        if (_snapshot is null)
+        {
+            return;
+        }
+
+        await using Qcow2Image image = await OpenUnlockedAsync();
+        await using IBlockDevice snapshot = await image.OpenSnapshotAsync("then", Sample.Token);
+        byte[] seen = new byte[Size];
+        await snapshot.ReadAsync(0, seen, Sample.Token);
+        Assert.Equal(_snapshot, seen);
     }
 
     private async Task<bool> IsDoneAsync()
@@ -206,9 +289,18 @@ internal sealed class Qcow2Sample
         }
     }
 
-    private async Task<byte[]> ReadAsync()
+    /// <summary>The disk as its guest finds it.</summary>
+    public async Task<byte[]> ReadAsync()
     {
-        await using Qcow2Image image = await OpenAsync(File, writable: false);
+        await using Qcow2Image image = await OpenUnlockedAsync();
+        byte[] seen = new byte[Size];
+        await image.ReadAsync(0, seen, Sample.Token);
+        return seen;
+    }
+
+    private async Task<Qcow2Image> OpenUnlockedAsync()
+    {
+        Qcow2Image image = await OpenAsync(File, writable: false);
         if (image.OpenEncryptionHeader() is { } area)
         {
             LuksHeader header = await Sample.OpenAsync(area, LuksPlacement.Embedded);
@@ -216,9 +308,7 @@ internal sealed class Qcow2Sample
             image.AttachCipher(key.CreateCipher());
         }
 
-        byte[] seen = new byte[Size];
-        await image.ReadAsync(0, seen, Sample.Token);
-        return seen;
+        return image;
     }
 
     private Qcow2Conversion Over(IBlockDevice file) => new(_options, file);

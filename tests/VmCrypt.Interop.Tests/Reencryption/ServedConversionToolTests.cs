@@ -38,7 +38,7 @@ public sealed class ServedConversionToolTests : IDisposable
     public async Task What_clients_write_meanwhile_is_on_the_disk_that_comes_of_it(string what, bool detached)
     {
         ServedConversion served = await StartAsync(what, detached);
-        using var pause = new Pause(served.Conversion);
+        using var pause = new ConversionPause(served.Conversion, Part);
         UseClients(served.Server.Uri);
         pause.Release();
         await served.Conversion.Completion;
@@ -55,7 +55,7 @@ public sealed class ServedConversionToolTests : IDisposable
     public async Task Cryptsetup_finishes_what_was_left_of_it(string what, bool detached)
     {
         ServedConversion served = await StartAsync(what, detached);
-        using var pause = new Pause(served.Conversion);
+        using var pause = new ConversionPause(served.Conversion, Part);
         UseClients(served.Server.Uri);
         Task stopping = served.StopAsync();
         pause.Release();
@@ -151,31 +151,5 @@ public sealed class ServedConversionToolTests : IDisposable
         }
 
         await _lab.VerifyEncryptedAsync(detached);
-    }
-
-    /// <summary>Holds a conversion when a part of it is done, until it is released.</summary>
-    private sealed class Pause : IProgress<JobProgress>, IDisposable
-    {
-        private readonly ManualResetEventSlim _released = new();
-        private readonly TaskCompletionSource _reached = new();
-
-        public Pause(LiveConversion conversion)
-        {
-            conversion.Observer = this;
-            Task.WaitAny([_reached.Task, conversion.Completion], Token);
-        }
-
-        public void Report(JobProgress value)
-        {
-            if (value.DoneBytes >= Part)
-            {
-                _reached.TrySetResult();
-                _released.Wait();
-            }
-        }
-
-        public void Release() => _released.Set();
-
-        public void Dispose() => Release();
     }
 }

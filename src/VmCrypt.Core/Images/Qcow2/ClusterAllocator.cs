@@ -12,7 +12,7 @@ internal sealed class ClusterAllocator(ImageTables tables, Refcounts refcounts)
     private readonly Qcow2Geometry _geometry = tables.Geometry;
 
     // No cluster before this one is known to be free.
-    private long _next;
+    private long _next = tables.FirstPlace;
 
     /// <summary>Between 1 and <paramref name="max"/> neighbouring clusters, counted once from now on. Their content is undefined.</summary>
     /// <exception cref="DeviceFaultException"><see cref="ErrorIds.DiskFull"/>.</exception>
@@ -39,6 +39,15 @@ internal sealed class ClusterAllocator(ImageTables tables, Refcounts refcounts)
         return run;
     }
 
+    /// <summary>Makes the refcount table so large that the file can grow by so many bytes before it moves again.</summary>
+    public async ValueTask WidenAsync(long growth, CancellationToken cancellationToken)
+    {
+        while ((long)refcounts.Table.Count * _geometry.RefcountsPerBlock < _geometry.ClusterCount(tables.File.Length + growth))
+        {
+            await ExtendAsync(0, cancellationToken);
+        }
+    }
+
     /// <summary>Takes back clusters to which nothing was ever made to point.</summary>
     public async ValueTask GiveBackAsync(HostRun run)
     {
@@ -47,7 +56,7 @@ internal sealed class ClusterAllocator(ImageTables tables, Refcounts refcounts)
     }
 
     /// <summary>The clusters have become free: the next search looks at them.</summary>
-    public void Return(long first) => _next = Math.Min(_next, first);
+    public void Return(long first) => _next = Math.Min(_next, Math.Max(first, tables.FirstPlace));
 
     private async ValueTask<HostRun> FindAsync(int min, int max, CancellationToken cancellationToken)
     {
@@ -120,6 +129,12 @@ internal sealed class ClusterAllocator(ImageTables tables, Refcounts refcounts)
 
         bool grows = count == 0;
         (int blocks, int tableClusters) = Plan(firstBlock, count, grows);
+        if (tableClusters > 0 && tables.HeaderStays)
+        {
+            throw new DeviceFaultException(ErrorIds.DiskFull,
+                "The image's refcount table is full, and cannot move while the image is converted in its place; the disk has room again when that is done.");
+        }
+
         long start = firstBlock * _geometry.RefcountsPerBlock;
         await ReserveAsync(start, blocks + tableClusters + count, cancellationToken);
         HostRun oldTable = TableRun();

@@ -13,6 +13,7 @@ internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncD
     private IBlockDevice? _dataFile;
     private SectorCipher? _cipher;
     private CryptDevice? _decrypted;
+    private IBlockDevice? _clusters;
 
     /// <summary>The file that holds guest data.</summary>
     /// <exception cref="MissingException"><see cref="ErrorIds.Qcow2DataFileNotAttached"/>.</exception>
@@ -21,7 +22,8 @@ internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncD
 
     /// <summary>The same with the encryption undone; not for the legacy scheme, whose IVs are not those of the file.</summary>
     /// <exception cref="WrongKeyException"><see cref="ErrorIds.ImageLocked"/>.</exception>
-    public IBlockDevice Device => !IsEncrypted ? Storage
+    public IBlockDevice Device => _clusters is not null ? _clusters
+        : !IsEncrypted ? Storage
         : facts.CryptMethod == Qcow2CryptMethod.Luks ? _decrypted ??= new CryptDevice(SubDevice.Tail(Storage, 0, ownsInner: false), RequireCipher())
         : Storage;
 
@@ -37,12 +39,14 @@ internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncD
 
     public void Attach(SectorCipher cipher) => _cipher = cipher;
 
+    public void AttachClusters(IBlockDevice clusters) => _clusters = clusters;
+
     /// <exception cref="InvalidImageException"><see cref="ErrorIds.Qcow2ClusterOutsideFile"/>.</exception>
     public async ValueTask ReadAsync(long guest, long host, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         // The last cluster of a file may be cut short. One that lies wholly behind the end was lost.
         IBlockDevice device = Device;
-        int present = (int)Math.Clamp(device.Length - host, 0, buffer.Length);
+        int present = (int)Math.Clamp(Math.Min(device.Length, Storage.Length) - host, 0, buffer.Length);
         if (!facts.HasDataFile && present < buffer.Length && ((host + buffer.Length - 1) & -(long)facts.ClusterSize) >= Storage.Length)
         {
             throw new InvalidImageException(ErrorIds.Qcow2ClusterOutsideFile,
@@ -67,6 +71,7 @@ internal sealed class ClusterData(IBlockDevice file, Qcow2Facts facts) : IAsyncD
     public async ValueTask DisposeAsync()
     {
         _cipher?.Dispose();
+        await (_clusters?.DisposeAsync() ?? ValueTask.CompletedTask);
         await (_dataFile?.DisposeAsync() ?? ValueTask.CompletedTask);
     }
 

@@ -73,16 +73,18 @@ internal sealed class DeferredFrees(GracePeriod grace)
             }
 
             // Still under the lock: nobody has been given these clusters yet.
-            await TrimAsync(tables.File, freeFrom << tables.Geometry.ClusterBits, cluster << tables.Geometry.ClusterBits, cancellationToken);
+            await TrimAsync(tables, freeFrom << tables.Geometry.ClusterBits, cluster << tables.Geometry.ClusterBits, cancellationToken);
             freeFrom = cluster + 1;
         }
 
         allocator.Return(run.First);
     }
 
-    private static ValueTask TrimAsync(IBlockDevice file, long start, long end, CancellationToken cancellationToken)
+    private static ValueTask TrimAsync(ImageTables tables, long start, long end, CancellationToken cancellationToken)
     {
+        IBlockDevice file = tables.File;
         end = Math.Min(end, file.Length);
+        start = Math.Max(start, tables.FirstPlace << tables.Geometry.ClusterBits);
         return start < end && file.Traits.CanTrim ? file.TrimAsync(start, end - start, cancellationToken) : ValueTask.CompletedTask;
     }
 

@@ -8,12 +8,14 @@ internal sealed class ImageTables : IDisposable
     private readonly Qcow2HeaderExtensions _extensions;
     private Qcow2Header _header;
 
-    public ImageTables(IBlockDevice file, Qcow2Metadata metadata, PointerTable l1, int cacheBytes)
+    public ImageTables(IBlockDevice file, Qcow2Metadata metadata, PointerTable l1, Qcow2OpenOptions options)
     {
         File = file;
         Geometry = metadata.Geometry;
         L1 = l1;
-        Cache = new MetadataCache(file, Geometry.PageSize, cacheBytes);
+        Cache = new MetadataCache(file, Geometry.PageSize, options.MetadataCacheBytes);
+        FirstPlace = Geometry.ClusterCount(options.ConvertedEnd ?? 0);
+        HeaderStays = options.ConvertedEnd is not null;
         _extensions = metadata.Extensions;
         _header = metadata.Header;
         FixedAreas = Qcow2FixedAreas.Of(_header, _extensions, Geometry);
@@ -40,6 +42,12 @@ internal sealed class ImageTables : IDisposable
     public DeferredFrees Frees { get; }
 
     public Qcow2FixedAreas FixedAreas { get; private set; }
+
+    /// <summary>No cluster before this one is given out, or given back to the file system.</summary>
+    public long FirstPlace { get; }
+
+    /// <summary>No table that the header points to may move.</summary>
+    public bool HeaderStays { get; }
 
     /// <summary>Size of the disk in bytes.</summary>
     public long VirtualSize => (long)_header.VirtualSize;

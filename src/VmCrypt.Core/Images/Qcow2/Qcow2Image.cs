@@ -24,14 +24,14 @@ public sealed class Qcow2Image : IBlockDevice, IHostMapped
     {
         Facts = metadata.ToFacts();
         Snapshots = metadata.Snapshots;
-        _tables = new ImageTables(file, metadata, l1, options.MetadataCacheBytes);
+        _tables = new ImageTables(file, metadata, l1, options);
         _data = new ClusterData(file, Facts);
         _backing = new BackingLayer(Backing?.Path);
         _reader = ReaderOver(l1);
         Traits = new BlockTraits
         {
             CanWrite = options.Writable,
-            CanResize = options.Writable,
+            CanResize = options.Writable && !_tables.HeaderStays,
             CanTrim = options.Writable,
             CanZeroFast = options.Writable && _tables.ZeroesFast,
             PreferredBlock = Math.Max(metadata.Geometry.SubclusterSize, 4096),
@@ -99,6 +99,13 @@ public sealed class Qcow2Image : IBlockDevice, IHostMapped
         Expect(_data.IsEncrypted && !_data.HasCipher, "cipher");
         _data.Attach(cipher);
         Traits = Traits with { RequiredAlignment = cipher.SectorSize };
+    }
+
+    /// <summary>What has the guest's plain bytes at their places in the file, instead of the file and a cipher; takes it.</summary>
+    internal void AttachClusters(IBlockDevice clusters)
+    {
+        _data.AttachClusters(clusters);
+        Traits = Traits with { RequiredAlignment = clusters.Traits.RequiredAlignment };
     }
 
     /// <summary>The disk as it was when the snapshot was taken, read-only; to be disposed before the image, which it does not own.</summary>
@@ -185,6 +192,19 @@ public sealed class Qcow2Image : IBlockDevice, IHostMapped
             HostRun run = await engine.Allocator.AllocateTogetherAsync((int)_tables.Geometry.ClusterCount(bytes), cancellationToken);
             return run.First << _tables.Geometry.ClusterBits;
         }
+    }
+
+    /// <summary>Makes the refcount table so large that the file can grow by so many bytes before it moves again.</summary>
+    /// <exception cref="UnsupportedFeatureException"><see cref="ErrorIds.Qcow2TooLarge"/>.</exception>
+    internal async ValueTask WidenRefcountsAsync(long growth, CancellationToken cancellationToken)
+    {
+        WriteEngine engine = await EngineAsync(cancellationToken);
+        using (await _tables.Lock.EnterAsync(cancellationToken))
+        {
+            await engine.Allocator.WidenAsync(growth, cancellationToken);
+        }
+
+        await engine.CloseAsync(_tables);
     }
 
     /// <summary>Gives back what nothing refers to: the rest of a change that never came to its end.</summary>

@@ -15,7 +15,7 @@ internal static class Qcow2Preallocator
         PointerTable l1 = await PointerTable.ReadAsync(file, (long)header.L1Offset, (int)header.L1Entries, cancellationToken);
         PointerTable refcountTable = await PointerTable.ReadAsync(file, (long)header.RefcountTableOffset,
             (int)header.RefcountTableClusters * (geometry.ClusterSize / sizeof(ulong)), cancellationToken);
-        using var tables = new ImageTables(file, metadata, l1, CacheBytes);
+        using var tables = new ImageTables(file, metadata, l1, new Qcow2OpenOptions { MetadataCacheBytes = CacheBytes });
         var refcounts = new Refcounts(tables, refcountTable);
         var map = new ClusterMap(tables, l1);
         var allocator = new ClusterAllocator(tables, refcounts);

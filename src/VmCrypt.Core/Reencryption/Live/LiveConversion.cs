@@ -94,8 +94,14 @@ public sealed class LiveConversion : IAsyncDisposable
     {
         await StopAsync();
         _stop.Dispose();
-        await _live.DisposeAsync();
-        await _image.DisposeAsync();
+        try
+        {
+            await _live.DisposeAsync();
+        }
+        finally
+        {
+            await _image.DisposeAsync();
+        }
     }
 
     private static async Task<LiveConversion?> StartAsync(
@@ -106,7 +112,7 @@ public sealed class LiveConversion : IAsyncDisposable
             throw new InvalidInputException(ErrorIds.InvalidParameter, "Holes that are left would turn from zeros into noise under the eyes of who uses the disk.");
         }
 
-        await RequireSupportedAsync(options.Location, cancellationToken);
+        await RequireServableAsync(options.Location, cancellationToken);
         return await StartAsync(
             await ReencryptedImage.OpenAsync(options with { ZoneLength = Math.Min(options.ZoneLength, ZoneLength) }, cancellationToken), convert, cancellationToken);
     }
@@ -150,10 +156,10 @@ public sealed class LiveConversion : IAsyncDisposable
     }
 
     // Who is wrongly refused, because of what the guest has written to a raw disk, can convert without a user.
-    private static async ValueTask RequireSupportedAsync(DiskLocation location, CancellationToken cancellationToken)
+    private static async ValueTask RequireServableAsync(DiskLocation location, CancellationToken cancellationToken)
     {
         await using IBlockDevice file = await StorageOpener.OpenAsync(location, writable: false, forceShare: true, cancellationToken);
-        if (await ContainerProbe.NameAsync(file, cancellationToken) is { } name and not (nameof(ImageFormat.Vhdx) or nameof(ImageFormat.Vhd)))
+        if (await ContainerProbe.NameAsync(file, cancellationToken) is { } name and not (nameof(ImageFormat.Qcow2) or nameof(ImageFormat.Vhdx) or nameof(ImageFormat.Vhd)))
         {
             throw new UnsupportedFeatureException(ErrorIds.LiveConversionUnsupported,
                 $"The image {location} is {name}, which cannot be served while it is converted; convert it without a server, or make a copy with Convert-Image.");

@@ -33,5 +33,14 @@ internal sealed class LiveDisk : IAsyncDisposable
     public ValueTask RunAloneAsync(Func<ValueTask> change, CancellationToken cancellationToken) =>
         _gate?.RunAloneAsync(new PayloadZone(0, _device!.Length), change, cancellationToken) ?? change();
 
+    /// <summary>The same for a disk that is more than its payload.</summary>
+    /// <param name="open">Opens the disk behind a gate; it is taken.</param>
+    public async ValueTask<ZoneGate> AttachAsync(Func<ZoneGate, ValueTask<IBlockDevice>> open)
+    {
+        var gate = new ZoneGate(() => _ready.SetResult(_device!));
+        _device = await open(gate);
+        return gate;
+    }
+
     public ValueTask DisposeAsync() => _device?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

@@ -33,6 +33,15 @@ internal sealed class ZoneGate(Action? opened = null)
         opened?.Invoke();
     }
 
+    /// <summary>The bytes are new, and never anything else.</summary>
+    public void AddNew(PayloadZone zone)
+    {
+        lock (_lock)
+        {
+            _done.Add(zone);
+        }
+    }
+
     /// <summary>Waits until no claim keeps the range from being used.</summary>
     /// <exception cref="Errors.DeviceFaultException"><see cref="Errors.ErrorIds.DeviceIO"/>: the conversion has failed there.</exception>
     public async ValueTask<GuestHold> EnterAsync(PayloadZone range, bool writes, CancellationToken cancellationToken)
