@@ -325,6 +325,12 @@ internal sealed class ReencryptedImage : IAsyncDisposable
         }
 
         using Luks2ReencryptKeys keys = unlocked;
+        if (Container is null && header.Plan.Mode == ReencryptionMode.Reencrypt)
+        {
+            // All of a raw disk is ciphertext then: what looks like a container is one, of which cryptsetup keeps no name.
+            await RequireConvertibleAsync(cancellationToken);
+        }
+
         var payload = PayloadReencryption.Payload.Of(Data, header.Plan, keys, _options.LeaveHoles);
         ZoneGate? gate = Live?.Attach(Data, header.Plan, payload.Length, PayloadCipher.Of(header.Plan, keys));
         using var run = new PayloadReencryption(Data, header, payload, _options.ZoneLength, gate);

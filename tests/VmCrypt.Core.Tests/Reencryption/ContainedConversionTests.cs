@@ -1,7 +1,12 @@
+using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;
 using VmCrypt.Core.Images.Vhd;
+using VmCrypt.Core.Luks.Luks2;
+using VmCrypt.Core.Luks.Luks2.Reencrypt;
+using VmCrypt.Core.Reencryption;
 using VmCrypt.Core.Stack;
 using VmCrypt.Core.Tests.Images.Vhdx;
+using VmCrypt.Core.Tests.Luks;
 
 namespace VmCrypt.Core.Tests.Reencryption;
 
@@ -132,6 +137,25 @@ public sealed class ContainedConversionTests
         var error = await Assert.ThrowsAsync<InvalidInputException>(async () => await conversion.OpenAsync(device => device, ImageFormat.Raw));
 
         Assert.Equal(ErrorIds.FormatMismatch, error.ErrorId);
+        Assert.Equal(before, conversion.Data.ToArray());
+    }
+
+    [Fact]
+    public async Task A_VHD_that_cryptsetup_has_begun_with_is_not_gone_on_with_as_a_raw_disk()
+    {
+        DiskConversion conversion = await DiskConversion.CreateAsync("update vhdfixed");
+        await conversion.StopHotAsync();
+        // A fixed VHD begins with its disk, and so with the header.
+        var store = new Luks2Store(conversion.Data, await Luks2Copies.ReadAsync(conversion.Data, TestContext.Current.CancellationToken));
+        await store.BeginAsync(TestContext.Current.CancellationToken);
+        await store.CommitAsync(new Luks2Edit(store.Metadata).SetFlags([Luks2ReencryptHeader.VhdFlag], false).Done());
+        byte[] before = conversion.Data.ToArray();
+        using SecretBuffer old = Sample.Secret(Sample.Passphrase), next = Sample.Secret(DiskConversion.NewPassphrase);
+        await using ReencryptedImage image = await conversion.OpenAsync(device => device, ImageFormat.Raw);
+
+        var error = await Assert.ThrowsAsync<UnsupportedFeatureException>(() => DiskReencryption.ResumeAsync(image, [old, next], null, TestContext.Current.CancellationToken));
+
+        Assert.Equal(ErrorIds.InPlaceUnsupported, error.ErrorId);
         Assert.Equal(before, conversion.Data.ToArray());
     }
 
