@@ -69,6 +69,7 @@ public sealed class LockImageCommand : VmCryptCmdlet
         {
             Run(image.StopAsync);
             image.Conversion?.WarnIfStopped(image.Path, Shell);
+            image.Conversion?.ThrowIfFailed();
         }
     }
 }
