@@ -171,6 +171,10 @@ public sealed class NbdRenewalTests : IDisposable
             return new TlsSession(plain, null);
         }
 
-        protected override void Dispose(bool disposing) => IsDisposed = true;
+        protected override void Dispose(bool disposing)
+        {
+            IsDisposed = true;
+            base.Dispose(disposing);
+        }
     }
 }

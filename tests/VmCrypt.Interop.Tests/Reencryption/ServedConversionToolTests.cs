@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
-using VmCrypt.Core.Block;
 using VmCrypt.Core.Block.Nbd;
 using VmCrypt.Core.Buffers;
 using VmCrypt.Core.Errors;

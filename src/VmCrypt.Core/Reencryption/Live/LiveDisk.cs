@@ -29,10 +29,6 @@ internal sealed class LiveDisk : IAsyncDisposable
         return _gate;
     }
 
-    /// <summary>Runs <paramref name="change"/> while no read and no write is under way; flushes may be.</summary>
-    public ValueTask RunAloneAsync(Func<ValueTask> change, CancellationToken cancellationToken) =>
-        _gate?.RunAloneAsync(new PayloadZone(0, _device!.Length), change, cancellationToken) ?? change();
-
     /// <summary>The same for a disk that is more than its payload.</summary>
     /// <param name="open">Opens the disk behind a gate; it is taken.</param>
     public async ValueTask<ZoneGate> AttachAsync(Func<ZoneGate, ValueTask<IBlockDevice>> open)
@@ -41,6 +37,10 @@ internal sealed class LiveDisk : IAsyncDisposable
         _device = await open(gate);
         return gate;
     }
+
+    /// <summary>Runs <paramref name="change"/> while no read and no write is under way; flushes may be.</summary>
+    public ValueTask RunAloneAsync(Func<ValueTask> change, CancellationToken cancellationToken) =>
+        _gate?.RunAloneAsync(new PayloadZone(0, _device!.Length), change, cancellationToken) ?? change();
 
     public ValueTask DisposeAsync() => _device?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using VmCrypt.Core.Block;
 using VmCrypt.Core.Crypto;
 using VmCrypt.Core.Errors;
@@ -15,6 +16,7 @@ namespace VmCrypt.Core.Reencryption.Live;
 /// conversion is over: so what a zone was found to hold stays guest data or becomes nothing, and who goes on after a crash finds by the tables
 /// alone what is left to be converted. Tables are changed where they lie; no zone rewrites them. The header stays as the journal has it.</para>
 /// </remarks>
+[SuppressMessage("Design", "CA1001", Justification = "Who opens the disk owns it.")]
 internal sealed class LiveQcow2(ReencryptionOptions options, IBlockDevice file)
 {
     // For a LUKS header and the journal.
