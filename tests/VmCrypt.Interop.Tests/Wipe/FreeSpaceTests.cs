@@ -22,7 +22,7 @@ public sealed class FreeSpaceTests : IDisposable
     public async Task Blocks_of_deleted_files_are_overwritten_and_all_others_left()
     {
         LabDisk disk = _lab.MakeFileSystem("ext4");
-        byte[] secret = WipeLab.Noise(8 * MiB);
+        byte[] secret = WipeLab.Noise(64 * MiB);
         byte[] kept = WipeLab.Noise(8 * MiB, seed: 2);
         string deleted = WipeLab.WriteThrough(disk["deleted.img"], secret);
         WipeLab.WriteThrough(disk["kept.img"], kept);
@@ -30,13 +30,14 @@ public sealed class FreeSpaceTests : IDisposable
         File.Delete(deleted);
         File.WriteAllBytes(disk[".vmcrypt-free-0123456789abcdef"], WipeLab.Noise(MiB));
         Tools.Run("sync", "-f", disk.Folder);
-        Assert.Equal(secret, disk.Read(runs));
+        Assert.True(disk.Read(runs).AsSpan().SequenceEqual(secret));
 
         WipeResult result = await _lab.Service.RunFreeSpaceAsync(
             new FreeSpaceRequest { Folder = disk.Folder, Standard = WipeStandards.BuiltIn["One"], ReserveBytes = 4 * MiB }, null, Token);
 
         Assert.Equal((WipeStatus.Erased, TargetKind.FreeSpace), (result.Status, result.Target.Kind));
-        Assert.All(disk.Read(runs), value => Assert.Equal(0xFF, value));
+        // What stays free may lie anywhere: the reserve that was asked for, that of ext4 for root (5 %), and less than a file.
+        Assert.InRange(disk.Read(runs).Count(value => value != 0xFF), 0, (4 + 16 + 1) * MiB);
         Assert.Equal(kept, File.ReadAllBytes(disk["kept.img"]));
         Assert.Equal(["kept.img", "lost+found"], Directory.EnumerateFileSystemEntries(disk.Folder).Select(Path.GetFileName).Order());
         Assert.InRange(result.Target.Length, 200 * MiB, 320 * MiB);
